@@ -1,0 +1,7 @@
+"""The error every user's mistake becomes: one readable message, never a traceback."""
+
+from __future__ import annotations
+
+
+class StorytellerError(Exception):
+    """Something the user can mend. The message names file, line, field and value where there are any, and what to do."""

@@ -1,0 +1,1 @@
+"""Data, models, losses and training loops: JSONL in, checkpoint out."""

@@ -1,0 +1,22 @@
+"""Every test runs in a folder of its own, and sees neither the user's variables nor the user's `.env`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Working directory: `tmp_path`. What a test (or a `.env` it loads) sets is undone."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("STORYTELLER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
