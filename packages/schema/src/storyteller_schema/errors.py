@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class StorytellerError(Exception):
-    """Something the user can mend. The message names file, line, field and value where there are any, and what to do."""
+    """Something the user can mend: the message names file, line, field and value, and says what to do."""

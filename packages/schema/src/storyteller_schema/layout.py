@@ -75,7 +75,7 @@ class Region:
         return self.slots * self.per_slot
 
     @property
-    def slice(self) -> slice:
+    def span(self) -> slice:
         """Where the region lies in the whole vector."""
         return slice(self.offset, self.offset + self.length)
 
@@ -134,11 +134,11 @@ class Layout:
                 return region
         raise KeyError(f"no region {name!r}; there are {[region.name for region in self.regions]}")
 
-    def slice(self, path: str) -> slice:
+    def span(self, path: str) -> slice:
         """Where `region` or `region.field` (of a region with one slot) lies in the vector."""
         region_name, _, field_name = path.partition(".")
         region = self[region_name]
-        return region.locate(field_name) if field_name else region.slice
+        return region.locate(field_name) if field_name else region.span
 
     @cached_property
     def float_names(self) -> tuple[str, ...]:
