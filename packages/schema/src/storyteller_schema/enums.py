@@ -10,14 +10,14 @@ class WireEnum(StrEnum):
     """An enum whose values are the engine's variant names and whose order is the order on the wire."""
 
     @property
-    def index(self) -> int:
+    def position(self) -> int:
         """Position in the one-hot, from 0."""
-        return list(type(self)).index(self)
+        return type(self).labels().index(self.value)
 
     @classmethod
-    def from_index(cls, index: int) -> Self:
+    def at(cls, position: int) -> Self:
         """The member at a one-hot position."""
-        return list(cls)[index]
+        return list(cls)[position]
 
     @classmethod
     def labels(cls) -> tuple[str, ...]:
