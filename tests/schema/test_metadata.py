@@ -1,0 +1,91 @@
+"""The fingerprints: stable across runs, moved by every change that reaches the wire and by no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from storyteller_schema import constants, events, metadata
+from storyteller_schema.features import FEATURES
+from storyteller_schema.layout import Field, Layout, Region
+from storyteller_schema.predictions import PREDICTIONS
+
+
+@pytest.fixture(autouse=True)
+def forget_fingerprints() -> Iterator[None]:
+    metadata.fingerprint.cache_clear()
+    metadata.event_fingerprint.cache_clear()
+    yield
+    metadata.fingerprint.cache_clear()
+    metadata.event_fingerprint.cache_clear()
+
+
+def test_the_fingerprints_are_sha256_in_hex_and_differ() -> None:
+    assert re.fullmatch("[0-9a-f]{64}", metadata.fingerprint())
+    assert re.fullmatch("[0-9a-f]{64}", metadata.event_fingerprint())
+    assert metadata.fingerprint() != metadata.event_fingerprint()
+
+
+def _changed(layout: Layout, index: int, **changes: object) -> Layout:
+    regions = list(layout.regions)
+    old = regions[index]
+    values = {"name": old.name, "description": old.description, "fields": old.fields, "slot_labels": old.slot_labels}
+    regions[index] = Region(**{**values, **changes})  # type: ignore[arg-type]
+    return Layout(*regions)
+
+
+@pytest.mark.parametrize(
+    ("index", "changes"),
+    [
+        (0, {"name": "axes"}),
+        (0, {"slot_labels": tuple("0123456789abcdeg")}),
+        (4, {"fields": tuple(reversed(FEATURES.regions[4].fields))}),
+        (4, {"fields": (*FEATURES.regions[4].fields, Field("weather"))}),
+    ],
+    ids=["region name", "slot labels", "field order", "field added"],
+)
+def test_a_change_of_the_inputs_moves_the_fingerprint(
+    monkeypatch: pytest.MonkeyPatch, index: int, changes: dict[str, object]
+) -> None:
+    before = metadata.fingerprint()
+    metadata.fingerprint.cache_clear()
+    monkeypatch.setattr(metadata, "FEATURES", _changed(FEATURES, index, **changes))
+    assert metadata.fingerprint() != before
+
+
+def test_the_order_of_the_heads_moves_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = metadata.fingerprint()
+    metadata.fingerprint.cache_clear()
+    monkeypatch.setattr(metadata, "PREDICTIONS", Layout(*reversed(PREDICTIONS.regions)))
+    assert metadata.fingerprint() != before
+
+
+def test_a_description_is_free_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = metadata.fingerprint()
+    metadata.fingerprint.cache_clear()
+    monkeypatch.setattr(metadata, "FEATURES", _changed(FEATURES, 0, description="Said otherwise"))
+    assert metadata.fingerprint() == before
+
+
+@pytest.mark.parametrize("name", ["BINARY_CUT", "DELTA_FLOOR"])
+def test_a_decode_rule_moves_the_fingerprint(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = metadata.fingerprint()
+    metadata.fingerprint.cache_clear()
+    monkeypatch.setattr(constants, name, 0.25)
+    assert metadata.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_SEQ_LENGTH", 64), ("EVENT_THRESHOLD", 0.4), ("BIO_LABELS", tuple(reversed(events.BIO_LABELS)))],
+)
+def test_the_event_contract_moves_its_own_fingerprint_only(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    before = metadata.event_fingerprint(), metadata.fingerprint()
+    metadata.event_fingerprint.cache_clear()
+    metadata.fingerprint.cache_clear()
+    monkeypatch.setattr(events, name, value)
+    assert metadata.event_fingerprint() != before[0]
+    assert metadata.fingerprint() == before[1]
