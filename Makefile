@@ -1,0 +1,100 @@
+# The front door: `make help` lists every target. Works with GNU Make 3.81 (macOS) and newer.
+#
+# Variables a user may set:
+#   DATA    a JSONL file to train on or to evaluate (default: the user's own data, else sample data)
+#   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
+#   ARGS    more options, passed through to the command of the one target that is asked for
+#   PYTHON  the interpreter for the virtual environment (default: what uv finds, 3.11 or newer)
+#   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
+
+.DEFAULT_GOAL := help
+# `make export verify` means first one, then the other, whatever -j says.
+.NOTPARALLEL:
+
+DATA ?=
+OUT ?=
+ARGS ?=
+PYTHON ?= python3
+UV ?= $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+
+# Installed by us only when no other was found or named.
+OWN_UV := $(filter .uv/bin/uv,$(UV))
+
+BIN := .venv/bin
+STAMP := .venv/.setup
+MANIFESTS := pyproject.toml $(wildcard packages/*/pyproject.toml)
+CHARACTER_RUN := artifacts/character
+EVENT_RUNS := artifacts/events
+# An interpreter named by the user is used as it is; otherwise uv looks for one that fits.
+CHOSEN_PYTHON := $(if $(filter file,$(origin PYTHON)),,--python $(PYTHON))
+
+.PHONY: help setup lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo; sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## Install uv if needed and the locked environment into .venv (a no-op when nothing changed)
+
+$(STAMP): $(MANIFESTS) requirements.lock scripts/lock.py | $(OWN_UV)
+	$(PYTHON) scripts/lock.py check --uv $(UV)
+	$(UV) sync --frozen --all-packages --all-extras --all-groups $(CHOSEN_PYTHON)
+	@touch $@
+
+.uv/bin/uv:
+	@echo "uv is not on PATH: installing it into .uv/" >&2
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .uv "uv>=0.9"
+
+lock: | $(OWN_UV) ## Move the day of the resolution to today and rewrite requirements.lock
+	$(PYTHON) scripts/lock.py write --uv $(UV)
+
+# --- the character model ------------------------------------------------------------------------------------------
+
+.PHONY: data train export verify schema-check
+
+data: setup ## Make sample training data: artifacts/data/character.jsonl
+	$(BIN)/generate-training-data $(ARGS)
+
+train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
+	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
+
+# Only when nothing was trained yet: a fresh clone can start with `make export verify`.
+$(CHARACTER_RUN)/best.safetensors: | setup
+	$(MAKE) train ARGS=
+
+export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character model as character_predictor.onnx
+	$(BIN)/export-character-model $(CHARACTER_RUN) $(if $(OUT),-o $(OUT)/character_predictor.onnx) $(ARGS)
+
+verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
+	$(BIN)/verify-onnx $(if $(OUT),$(OUT)/character_predictor.onnx) --checkpoint $(CHARACTER_RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
+	$(BIN)/storyteller-schema check $(SCHEMA_JSON) $(if $(RUST_REPO),--rust-repo $(RUST_REPO)) $(ARGS)
+
+# --- the event and entity classifiers -----------------------------------------------------------------------------
+
+.PHONY: event-data train-events export-events verify-events evaluate
+
+event-data: setup ## Make sample event data: artifacts/data/events.jsonl
+	$(BIN)/generate-event-data $(ARGS)
+
+# --- working on the workspace itself ------------------------------------------------------------------------------
+
+.PHONY: test test-engine lint format typecheck bench clean
+
+test: lint typecheck ## Lint, type-check and run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## Check style; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## Rewrite the code in the common style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+typecheck: setup ## Check types, the tests' too
+	$(BIN)/mypy
+
+clean: ## Remove everything the targets made, the environment included
+	rm -rf .venv .uv uv.lock artifacts .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/engine/target

@@ -1,0 +1,105 @@
+"""What the repository promises about itself: layers, documents, commands, variables."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+from workspace import PACKAGES, ROOT, console_commands
+
+FORBIDDEN = {
+    "schema": {
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "transformers",
+        "storyteller_trainer",
+        "storyteller_exporter",
+    },
+    "trainer": {"onnx", "onnxruntime", "onnxscript", "storyteller_exporter"},
+    "exporter": set[str](),
+}
+
+
+def imported_modules(package: str) -> dict[str, set[str]]:
+    """Top-level names that each module of a package imports, inside functions too."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "packages" / package / "src").rglob("*.py"):
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+        found[str(path.relative_to(ROOT))] = names
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_imports_to_its_right(package: str) -> None:
+    modules = imported_modules(package)
+    assert modules
+    assert {path: names & FORBIDDEN[package] for path, names in modules.items() if names & FORBIDDEN[package]} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_is_unpickled_and_no_code_comes_from_a_hub(package: str) -> None:
+    for path in (ROOT / "packages" / package / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for call in (r"\bpickle\b.*load", r"torch\.load\(", r"allow_pickle=True", r"trust_remote_code=True"):
+            assert not re.search(call, text), f"{path.name}: {call}"
+
+
+@pytest.mark.parametrize("command", sorted(console_commands()))
+def test_every_command_has_help_that_ends_in_an_example_and_stands_in_the_readme(command: str) -> None:
+    module, function = console_commands()[command].split(":")
+    main = getattr(importlib.import_module(module), function)
+    assert isinstance(main, click.Command)
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0, shown.output
+    described = [main, *main.commands.values()] if isinstance(main, click.Group) else [main]
+    for each in described[-1:] if len(described) == 1 else described[1:]:
+        assert each.help
+        last = each.help.strip().splitlines()[-1]
+        assert command in last, f"the help of {each.name} should end in a runnable example, not in {last!r}"
+    assert f"`{command}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_target_has_a_line_of_help_and_stands_in_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    declared = {name for line in re.findall(r"(?m)^\.PHONY: (.*)$", makefile) for name in line.split()}
+    described = set(re.findall(r"(?m)^([a-z][a-z-]*):.*## \S", makefile))
+    assert declared == described
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in declared:
+        assert re.search(rf"(?m)^  {target} ", listed), target
+        assert f"make {target}" in readme, target
+
+
+def test_every_variable_that_is_read_stands_in_the_example() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    read: set[str] = set()
+    for path in (ROOT / "packages").rglob("*.py"):
+        read |= set(re.findall(r"\bSTORYTELLER_[A-Z_]+\b", path.read_text(encoding="utf-8")))
+    assert read
+    assert read == set(re.findall(r"\bSTORYTELLER_[A-Z_]+\b", example))
+
+
+def test_importing_the_schema_is_light() -> None:
+    code = "import sys, storyteller_schema.cli; print(sorted({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_lock_file_with_addresses_is_tracked() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert "requirements.lock" in tracked
+    assert [path for path in tracked if path.endswith(("uv.lock", "Cargo.lock"))] == []
