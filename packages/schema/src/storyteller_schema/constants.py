@@ -1,4 +1,4 @@
-"""The engine's constants under the engine's names, derived from the layouts, and the rules by which outputs are read.
+"""The engine's constants under the engine's names, derived from the layouts, and the figures of the decode rules.
 
 The names are those of `feature_schema.rs`, so that a reader of the Rust source finds them here.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from storyteller_schema.enums import ActionContext, ActionType, AwarenessLevel, Primary, SpeechRegister
 from storyteller_schema.features import FEATURES
 from storyteller_schema.predictions import PREDICTIONS
+from storyteller_schema.rules import BINARY_CUT as BINARY_CUT
+from storyteller_schema.rules import DELTA_FLOOR as DELTA_FLOOR
 
 MAX_TENSOR_AXES = FEATURES["tensor"].slots
 FEATURES_PER_AXIS = FEATURES["tensor"].per_slot
@@ -31,9 +33,3 @@ TOTAL_OUTPUT_FEATURES = PREDICTIONS.size
 ENGINE_CONSTANTS: dict[str, int] = {
     name: value for name, value in dict(globals()).items() if name.isupper() and isinstance(value, int)
 }
-
-#: `speech.occurs` and every `emotion.awareness_shift` are true when the RAW output is strictly above this. The heads
-#: are trained on logits, so the engine's cut lies at a probability of about 0.622.
-BINARY_CUT = 0.5
-#: An intensity delta is kept only when its absolute value is strictly above this.
-DELTA_FLOOR = 0.01
