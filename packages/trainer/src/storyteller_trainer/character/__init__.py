@@ -1,0 +1,1 @@
+"""Character prediction: data, model, training loop and checkpoints."""
