@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from storyteller_schema import constants, events, metadata
+from storyteller_schema import events, metadata, rules
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Field, Layout, Region
 from storyteller_schema.predictions import PREDICTIONS
@@ -72,7 +72,7 @@ def test_a_description_is_free_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_decode_rule_moves_the_fingerprint(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     before = metadata.fingerprint()
     metadata.fingerprint.cache_clear()
-    monkeypatch.setattr(constants, name, 0.25)
+    monkeypatch.setattr(rules, name, 0.25)
     assert metadata.fingerprint() != before
 
 

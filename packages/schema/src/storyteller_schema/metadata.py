@@ -11,7 +11,7 @@ import json
 from functools import cache
 from typing import Any
 
-from storyteller_schema import constants, events
+from storyteller_schema import events, rules
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Layout
 from storyteller_schema.predictions import PREDICTIONS
@@ -41,6 +41,11 @@ def _canonical(layout: Layout) -> list[dict[str, Any]]:
     ]
 
 
+def decode_rules() -> dict[str, float]:
+    """The numbers in the rules by which the engine reads the 42 outputs."""
+    return {"binary_cut": rules.BINARY_CUT, "delta_floor": rules.DELTA_FLOOR}
+
+
 @cache
 def fingerprint() -> str:
     """Identifies the character contract: SHA-256, hex, of both layouts, their enum orders and the decode rules."""
@@ -48,7 +53,7 @@ def fingerprint() -> str:
         {
             "features": _canonical(FEATURES),
             "predictions": _canonical(PREDICTIONS),
-            "decode": {"binary_cut": constants.BINARY_CUT, "delta_floor": constants.DELTA_FLOOR},
+            "decode": decode_rules(),
         }
     )
 
