@@ -9,10 +9,21 @@ from typing import Self
 class WireEnum(StrEnum):
     """An enum whose values are the engine's variant names and whose order is the order on the wire."""
 
+    #: Position in the one-hot, from 0.
+    position: int
+
+    def __new__(cls, value: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.position = len(cls.__members__)
+        return member
+
     @property
-    def position(self) -> int:
-        """Position in the one-hot, from 0."""
-        return type(self).labels().index(self.value)
+    def one_hot(self) -> list[float]:
+        """One float per member: 1 at this one's position, 0 elsewhere."""
+        values = [0.0] * len(type(self))
+        values[self.position] = 1.0
+        return values
 
     @classmethod
     def at(cls, position: int) -> Self:
