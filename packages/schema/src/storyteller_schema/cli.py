@@ -1,0 +1,97 @@
+"""The console command `storyteller-schema`: the contract as JSON, and the check against the engine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from storyteller_schema import drift
+from storyteller_schema.console import err, group, json_option, out, print_json
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import write_atomic
+from storyteller_schema.metadata import plain_document, rich_document, write_document
+
+
+@group("storyteller-schema")
+def main() -> None:
+    """The contract between the engine and this workspace.
+
+    \b
+    Example:
+      storyteller-schema check --rust-repo ../storyteller
+    """
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
+@click.option("--rich", is_flag=True, help="Add constants, enum orders, labels, decode rules and golden vectors.")
+def export(output: Path | None, rich: bool) -> None:
+    """Write the contract as JSON, in the form that the engine exports.
+
+    \b
+    Example:
+      storyteller-schema export --rich -o schema.json
+    """
+    text = write_document(rich_document() if rich else plain_document())
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(output, text)
+        err.print(f"Wrote {output}")
+
+
+class UnreadableSource(click.ClickException):
+    """Ends the command with 2: nothing was compared, so nothing is known to differ."""
+
+    exit_code = 2
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--rust-repo", type=click.Path(path_type=Path), help="The engine's repository: its Rust source is read.")
+@json_option
+def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
+    """Compare this workspace with the engine: its Rust source, its JSON (FILE), or both.
+
+    The Rust source shows constants, enum orders, one-hots and event labels; JSON shows regions, and in its richer form
+    everything. With neither, the committed schema of the Rust reference crate is compared. Ends with 1 when anything
+    differs or nothing could be compared, with 2 when a source cannot be read.
+
+    \b
+    Example:
+      storyteller-schema check --rust-repo ../storyteller schema.json
+    """
+    try:
+        reports = [drift.check_rust(rust_repo)] if rust_repo else []
+        reports += [drift.check_file(file)] if file else []
+        reports = reports or [drift.check_reference()]
+    except StorytellerError as error:
+        raise UnreadableSource(str(error)) from error
+    if as_json:
+        print_json([{**asdict(report), "agrees": report.agrees} for report in reports])
+    else:
+        for report in reports:
+            _print(report)
+    if not all(report.agrees for report in reports):
+        raise SystemExit(1)
+
+
+def _print(report: drift.Report) -> None:
+    out.print(f"Compared with {report.source}", markup=False)
+    out.print("  covered:  " + (", ".join(f"{kind} ({count})" for kind, count in report.covered.items()) or "nothing"))
+    for label, lines in (("not seen", report.unseen), ("beyond the contract", report.extra)):
+        for line in lines:
+            out.print(f"  {label}:  {line}", markup=False)
+    if report.differences:
+        table = Table("name", "here", "there")
+        for row in report.differences:
+            table.add_row(*(text.replace("[", "\\[") for text in (row.name, row.here, row.there)))
+        out.print(table)
+    if report.agrees:
+        out.print("No difference.")
+    else:
+        count = len(report.differences)
+        out.print(f"{count} difference{'s' if count != 1 else ''}." if count else "Nothing could be compared.")

@@ -1,0 +1,135 @@
+"""Finds where the engine and this workspace disagree about the contract.
+
+A check says what it compared, what its source cannot show, and every difference. What is there but cannot be read
+counts as a difference: a check must not pass because it looked away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.facts import CONSTANTS, FINGERPRINTS, Facts, Value, document_facts
+from storyteller_schema.metadata import SchemaDocument, read_document, rich_document
+
+#: Stands in a row for what one side does not have.
+ABSENT = "(absent)"
+#: Topics of which the engine may have more than the contract: a helper constant changes nothing by itself.
+OPEN_TOPICS = frozenset({CONSTANTS})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One disagreement: what it is about, this workspace's value, the engine's value."""
+
+    name: str
+    here: str
+    there: str
+
+
+@dataclass
+class Report:
+    """What a check found."""
+
+    #: What was compared with this workspace.
+    source: str
+    #: What was compared: a kind of thing, and how many facts of it.
+    covered: dict[str, int] = field(default_factory=dict)
+    #: What the source does not show, and why.
+    unseen: list[str] = field(default_factory=list)
+    #: What the source has beyond the contract; not compared.
+    extra: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """True when something was compared and nothing differs."""
+        return bool(self.covered) and not self.differences
+
+
+def compare(here: Facts, there: Facts, source: str) -> Report:
+    """Compares the facts of two sides, topic by topic; `source` says what `there` is."""
+    report = Report(source)
+    for topic, ours in here.topics.items():
+        theirs = there.topics.get(topic)
+        if theirs is None:
+            continue
+        report.covered[topic.kind] = report.covered.get(topic.kind, 0) + len(ours)
+        for name in dict.fromkeys((*ours, *theirs)):
+            value, other = ours.get(name), theirs.get(name)
+            if name not in ours and topic in OPEN_TOPICS:
+                report.extra.append(f"{name} = {show(other)}")
+            elif value != other:
+                place = there.places.get(name)
+                report.differences.append(Difference(name, show(value), show(other) + (f" ({place})" if place else "")))
+    report.unseen = _unseen(here, there)
+    report.extra += [str(topic) for topic in there.topics if topic not in here.topics]
+    return report
+
+
+def _unseen(here: Facts, there: Facts) -> list[str]:
+    """One line for each topic that is missing there, or for a whole kind when all of it is for the same reason."""
+    # The engine has no way to compute a fingerprint, and all that one shows is compared by itself.
+    missing = [topic for topic in here.topics if topic not in there.topics and topic != FINGERPRINTS]
+    reasons = {topic: there.reasons.get(topic, "not in this JSON") for topic in missing}
+    lines: dict[str, None] = {}
+    for topic in missing:
+        of_kind = [other for other in here.topics if other.kind == topic.kind]
+        whole_kind = len({reasons.get(other) for other in of_kind}) == 1
+        lines[f"{topic.kind if whole_kind else topic}: {reasons[topic]}"] = None
+    return list(lines)
+
+
+def show(value: Value) -> str:
+    """A value as it stands in a row."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{number:g}" for number in value) + "]"
+    return str(value)
+
+
+def check_document(document: SchemaDocument, source: str) -> Report:
+    """Compares a schema, in the plain or the richer form, with this workspace."""
+    return compare(document_facts(rich_document()), document_facts(document), source)
+
+
+def check_file(path: Path) -> Report:
+    """Compares the schema in a JSON file.
+
+    Raises:
+        StorytellerError: the file cannot be read or is no schema.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorytellerError(
+            f"{path}: cannot be read: {error.strerror}; expected the engine's schema JSON"
+        ) from error
+    return check_document(read_document(content, str(path)), f"the engine's JSON {path}")
+
+
+def check_rust(repository: Path) -> Report:
+    """Compares the Rust source below a folder.
+
+    Raises:
+        StorytellerError: the folder holds no Rust, or not the engine's.
+    """
+    # Imported here: the parser is needed by nothing else.
+    from storyteller_schema.rust_facts import rust_facts
+    from storyteller_schema.rust_source import RustSource
+
+    rust = RustSource.read(repository)
+    return compare(
+        document_facts(rich_document()), rust_facts(rust), f"the Rust source in {repository} ({len(rust.files)} files)"
+    )
+
+
+def check_reference() -> Report:
+    """Compares the committed schema of the Rust reference crate, for when there is no engine at hand."""
+    content = (files("storyteller_schema") / "data" / "reference_schema.json").read_bytes()
+    return check_document(
+        read_document(content, "reference_schema.json"), "the committed schema of the Rust reference crate"
+    )
