@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind
-from storyteller_schema.files import atomic_path, write_atomic
+from storyteller_schema.files import write_atomic
 from storyteller_schema.metadata import event_fingerprint
 from tokenizers import Tokenizer
-from torch import Tensor
 
+from storyteller_trainer.checkpoint import package_versions, read_tensors
 from storyteller_trainer.events.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.models import Model, Task, build_model
 from storyteller_trainer.events.tokenizer import read_tokenizer
@@ -29,8 +26,6 @@ from storyteller_trainer.events.tokenizer import read_tokenizer
 BEST = "best.safetensors"
 ENCODER_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
-#: The key of the safetensors header under which the metadata stands, as JSON.
-HEADER_KEY = "storyteller"
 
 
 class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +50,7 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     bio_labels: tuple[str, ...] = BIO_LABELS
     max_length: int = MAX_SEQ_LENGTH
     fingerprint: str = msgspec.field(default_factory=event_fingerprint)
-    versions: dict[str, str] = msgspec.field(
-        default_factory=lambda: {name: version(name) for name in ("storyteller-trainer", "torch", "transformers")}
-    )
+    versions: dict[str, str] = msgspec.field(default_factory=lambda: package_versions("transformers", "tokenizers"))
 
 
 @dataclass(frozen=True)
@@ -82,32 +75,6 @@ def save_encoder(folder: Path, encoder: Encoder) -> None:
     write_atomic(folder / ENCODER_CONFIG, encoder.model.config.to_json_string(use_diff=False))
 
 
-def save_weights(path: Path, model: Model, metadata: EventMetadata) -> None:
-    """Writes the weights and the metadata as one file, atomically."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {HEADER_KEY: msgspec.json.encode(metadata).decode()})
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a file of this workspace, on the CPU, and its metadata as JSON text.
-
-    Raises:
-        StorytellerError: the file is missing, is no safetensors file, or carries no metadata of this workspace.
-    """
-    if not path.is_file():
-        raise StorytellerError(f"{path}: no such file; train first: train-event-classifier --output-dir {path.parent}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise StorytellerError(f"{path}: not a readable safetensors file: {error}; train again") from error
-    if header is None:
-        raise StorytellerError(f"{path}: no {HEADER_KEY!r} metadata inside; it was not written by this workspace")
-    return tensors, header
-
-
 def load_event_checkpoint(path: Path) -> EventCheckpoint:
     """Loads the best model of a run folder.
 
@@ -115,11 +82,7 @@ def load_event_checkpoint(path: Path) -> EventCheckpoint:
         StorytellerError: a file is missing or broken, the files do not belong together, or the model was trained for
             another event contract than this one.
     """
-    tensors, header = read_tensors(path / BEST)
-    try:
-        metadata = msgspec.json.decode(header, type=EventMetadata)
-    except msgspec.DecodeError as error:
-        raise StorytellerError(f"{path / BEST}: metadata of another version: {error}; train again") from error
+    tensors, metadata = read_tensors(path / BEST, EventMetadata)
     if metadata.fingerprint != event_fingerprint():
         raise StorytellerError(
             f"{path / BEST}: trained for the event contract {metadata.fingerprint}, and this is {event_fingerprint()}; "

@@ -1,0 +1,111 @@
+"""Event data files: reading, checking, and what a file holds at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.events import EntityCategory, EventKind, Register
+
+from storyteller_trainer.character.source import numbered_lines, sha256
+from storyteller_trainer.events.example import EventExample
+from storyteller_trainer.events.problems import Problem, ProblemKind
+from storyteller_trainer.events.records import Reading, Record, parse_line
+from storyteller_trainer.events.skeleton import split_group
+
+#: Problems that `--validate-only` shows; the rest are counted.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class EventDataset:
+    """The sound examples of a file. Entity offsets are bytes of UTF-8, whatever the file counted in."""
+
+    path: Path
+    examples: list[EventExample]
+    #: SHA-256, hex, of the file's bytes.
+    content_hash: str
+
+
+@dataclass
+class Inspection:
+    """What a file holds and what is wrong with it."""
+
+    path: Path
+    examples: list[EventExample] = field(default_factory=list)
+    #: The first `SHOWN` problems.
+    first: list[Problem] = field(default_factory=list)
+    #: How often each sort of problem occurs in the whole file.
+    counts: Counter[ProblemKind] = field(default_factory=Counter)
+    #: Records by what their offsets turned out to count; those where both readings name the same places not among them.
+    readings: Counter[Reading] = field(default_factory=Counter)
+
+    def add(self, problems: list[Problem]) -> None:
+        """Counts problems, and keeps them if they are among the first."""
+        self.counts.update(problem.kind for problem in problems)
+        self.first += problems[: max(SHOWN - len(self.first), 0)]
+
+    def shape(self) -> dict[str, Any]:
+        """Numbers that describe the sound examples, ready for JSON."""
+        kinds = Counter(kind for example in self.examples for kind in example.event_kinds)
+        registers = Counter(example.register for example in self.examples)
+        categories = Counter(entity.category for example in self.examples for entity in example.entities)
+        return {
+            "examples": len(self.examples),
+            "event_kinds": {kind: kinds[kind] for kind in EventKind},
+            "several_kinds": sum(len(example.event_kinds) > 1 for example in self.examples),
+            "registers": {register: registers[register] for register in Register},
+            "entities": {category: categories[category] for category in EntityCategory},
+            "skeletons": len({split_group(example) for example in self.examples}),
+            "offsets": {reading: self.readings[reading] for reading in Reading},
+            "repeated_ids": len(self.examples) - len({example.id for example in self.examples}),
+            "repeated_texts": len(self.examples) - len({example.text for example in self.examples}),
+        }
+
+
+def inspect(path: Path) -> Inspection:
+    """Reads a whole file and collects everything that is wrong with it.
+
+    A record's offsets count bytes or characters, whichever gives the texts of its entities. Where both do and differ,
+    the reading that more of the file's other records need is taken, and bytes if there are none.
+
+    Raises:
+        StorytellerError: there is no such file, or nothing in it.
+    """
+    if not path.is_file():
+        raise StorytellerError(f"{path}: no such file; `generate-event-data --output {path}` makes sample data there")
+    inspection = Inspection(path)
+    records: list[Record] = []
+    for number, line in numbered_lines(path):
+        match parse_line(line, number):
+            case Record() as record:
+                records.append(record)
+            case problems:
+                inspection.add(problems)
+    if not records and not inspection.counts:
+        raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
+    inspection.readings.update(
+        reading for record in records if len(record.readings) == 1 for reading in record.readings
+    )
+    usual = max(Reading, key=lambda reading: inspection.readings[reading])  # bytes, the first, on a tie
+    for record in records:
+        reading = usual if len(record.readings) == 2 else next(iter(record.readings))
+        inspection.examples.append(record.in_bytes(reading))
+    return inspection
+
+
+def load_events(path: Path) -> EventDataset:
+    """Reads a file in which everything is right.
+
+    Raises:
+        StorytellerError: there is no such file, nothing in it, or something wrong in it; the first problem is told.
+    """
+    inspection = inspect(path)
+    if inspection.first:
+        total = inspection.counts.total()
+        more = f" ({total - 1} more; `train-event-classifier {path} --validate-only` lists them)" if total > 1 else ""
+        raise StorytellerError(f"{path}: {inspection.first[0]}{more}")
+    return EventDataset(path, inspection.examples, sha256(path))
