@@ -1,0 +1,188 @@
+"""A training file as arrays: every line checked, parsed once, then memory-mapped from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.features import FEATURES
+from storyteller_schema.predictions import PREDICTIONS
+from storyteller_schema.settings import ARTIFACTS
+
+from storyteller_trainer.character.cache import Arrays, Cache, stamp
+from storyteller_trainer.character.problems import Problem
+from storyteller_trainer.character.records import Cell, Example, diagnose_line, parse_line
+from storyteller_trainer.character.rules import Floats, violations
+from storyteller_trainer.character.source import check_file, numbered_lines, sha256
+
+#: Where parsed files are kept.
+CACHE = ARTIFACTS / "cache"
+#: Lines checked at once: few enough to stay in a core's own cache, enough to make the checks' fixed cost small.
+CHUNK = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharacterDataset:
+    """The examples of one file, in the order of the file."""
+
+    path: Path
+
+    features: Floats
+    """[examples, 453]; may be memory-mapped and read-only."""
+
+    labels: Floats
+    """[examples, 42]; may be memory-mapped and read-only."""
+
+    cells: NDArray[np.int32]
+    """[examples]: position in `cell_names` of the cell that each example was drawn from."""
+
+    cell_names: tuple[Cell, ...]
+    """Every cell once, sorted."""
+
+    content_hash: str
+    """SHA-256, hex, of the file's bytes."""
+
+    duplicates: int
+    """Examples whose features and labels already stand in an earlier line."""
+
+    manifest: dict[str, Any] | None
+    """What the generator says about the file, when it stands beside it."""
+
+    notices: tuple[str, ...] = ()
+    """Things worth a line to the user that are no errors."""
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+class Chunk(NamedTuple):
+    """The sound ones among some consecutive lines."""
+
+    #: [examples, 453 + 42] float32.
+    values: Floats
+    cells: list[Cell]
+    #: [examples] uint64: the first eight bytes of each content hash, enough to tell duplicates.
+    digests: NDArray[np.uint64]
+
+
+def load_dataset(path: Path, cache_dir: Path | None = CACHE) -> CharacterDataset:
+    """Reads and checks a training file (JSONL, plain or gzip), or maps what an earlier call kept of it.
+
+    Args:
+        path: the file; `NAME.manifest.json` beside it is read too.
+        cache_dir: where parsed files are kept; None keeps nothing.
+
+    Raises:
+        StorytellerError: the first thing that is wrong with the file.
+    """
+    check_file(path)
+    cache = Cache(cache_dir) if cache_dir else None
+    before = stamp(path)
+    digest = cache.digest(path) if cache else sha256(path)
+    arrays = cache.load(digest) if cache else None
+    if arrays is None:
+        arrays = join_chunks(read_chunks(path, _refuse(path)))
+        if stamp(path) != before:
+            raise StorytellerError(f"{path}: the file changed while it was read; try again when it is complete")
+        if not len(arrays.features):
+            raise StorytellerError(f"{path}: holds blank lines only; one JSON object a line is expected")
+        if cache:
+            cache.save(digest, arrays)
+    manifest, notices = read_manifest(path, len(arrays.features))
+    return CharacterDataset(
+        path=path,
+        content_hash=digest,
+        manifest=manifest,
+        notices=(*(cache.notices if cache else ()), *notices),
+        **arrays._asdict(),
+    )
+
+
+def read_chunks(path: Path, report: Callable[[Problem], None]) -> Iterator[Chunk]:
+    """Parses and checks a file chunk by chunk; every problem is reported, in the order of the lines."""
+    lines = numbered_lines(path)
+    while batch := list(islice(lines, CHUNK)):
+        yield _check(batch, report)
+
+
+def _check(batch: list[tuple[int, bytes]], report: Callable[[Problem], None]) -> Chunk:
+    numbers: list[int] = []
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for number, line in batch:
+        example = parse_line(line)
+        if example is None:
+            problems.extend(diagnose_line(line, number))
+        else:
+            numbers.append(number)
+            examples.append(example)
+    values = np.frombuffer(b"".join(e.values for e in examples), "<f4").reshape(-1, FEATURES.size + PREDICTIONS.size)
+    sound = np.ones(len(values), np.bool_)
+    for broken in violations(values[:, : FEATURES.size], values[:, FEATURES.size :]):
+        sound[broken.row] = False
+        problems.append(broken.at_line(numbers[broken.row]))
+    for problem in sorted(problems, key=lambda problem: problem.line):
+        report(problem)
+    kept = [example for example, keep in zip(examples, sound, strict=True) if keep]
+    digests = np.frombuffer(b"".join(e.digest[:8] for e in kept), np.uint64)
+    return Chunk(values[sound], [e.cell for e in kept], digests)
+
+
+def join_chunks(chunks: Iterator[Chunk]) -> Arrays:
+    """One set of arrays from all chunks of a file."""
+    parts = [Chunk(np.empty((0, FEATURES.size + PREDICTIONS.size), np.float32), [], np.empty(0, np.uint64)), *chunks]
+    values = np.concatenate([part.values for part in parts])
+    digests = np.concatenate([part.digests for part in parts])
+    of_examples = [cell for part in parts for cell in part.cells]
+    names = sorted(set(of_examples))
+    position = {cell: index for index, cell in enumerate(names)}
+    return Arrays(
+        features=np.ascontiguousarray(values[:, : FEATURES.size]),
+        labels=np.ascontiguousarray(values[:, FEATURES.size :]),
+        cells=np.array([position[cell] for cell in of_examples], np.int32),
+        cell_names=tuple(names),
+        duplicates=len(digests) - len(np.unique(digests)),
+    )
+
+
+def _refuse(path: Path) -> Callable[[Problem], None]:
+    def report(problem: Problem) -> None:
+        raise StorytellerError(f"{path}: {problem}; --validate-only lists every problem")
+
+    return report
+
+
+def manifest_path(path: Path) -> Path:
+    """`NAME.manifest.json` beside `NAME.jsonl` or `NAME.jsonl.gz`."""
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
+
+
+def read_manifest(path: Path, examples: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """The manifest of a training file, or None, and what is to be told about it.
+
+    A manifest that speaks of another number of examples belongs to another file and is left out.
+
+    Raises:
+        StorytellerError: it is there, but is no JSON object.
+    """
+    file = manifest_path(path)
+    if not file.is_file():
+        return None, ()
+    try:
+        manifest = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise StorytellerError(
+            f"{file}: not a manifest ({error}); make it again with the data, or delete it"
+        ) from error
+    stated = manifest.get("total_valid", examples)
+    if stated != examples:
+        notice = f"{file}: speaks of {stated} examples, but {path.name} holds {examples}; it is not used"
+        return None, (notice,)
+    return manifest, ()

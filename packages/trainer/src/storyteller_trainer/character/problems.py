@@ -1,0 +1,68 @@
+"""What can be wrong with a training file, told so that a person can mend it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ProblemKind(StrEnum):
+    """The sorts of problems, by which they are counted."""
+
+    ENCODING = "not UTF-8"
+    TRUNCATED = "cut off"
+    JSON = "not JSON"
+    KEY = "missing key"
+    TYPE = "wrong type"
+    LENGTH = "wrong length"
+    NUMBER = "not a finite float32"
+    ONE_HOT = "not one-hot"
+    BINARY = "not 0 or 1"
+    RANGE = "out of range"
+    HASH = "wrong content_hash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in one line."""
+
+    line: int
+    """Counted from 1."""
+
+    kind: ProblemKind
+
+    field: str
+    """The name of the float (`tensor[3].variance`) or of the key (`cell.profile`); empty when it is the whole line."""
+
+    found: str
+    """The value, as text."""
+
+    expected: str
+    """What should stand there, or what to do."""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}" + (f": {self.field}" if self.field else "")
+        return f"{place}: {self.kind}: {self.found}; {self.expected}"
+
+
+@dataclass(slots=True)
+class ProblemLog:
+    """Counts every problem and keeps the first few."""
+
+    keep: int = 20
+    """How many are kept."""
+
+    first: list[Problem] = field(default_factory=list)
+    counts: Counter[ProblemKind] = field(default_factory=Counter)
+
+    def add(self, problem: Problem) -> None:
+        """Counts it, and keeps it if it is among the first."""
+        self.counts[problem.kind] += 1
+        if len(self.first) < self.keep:
+            self.first.append(problem)
+
+    @property
+    def total(self) -> int:
+        """Number of problems counted."""
+        return self.counts.total()

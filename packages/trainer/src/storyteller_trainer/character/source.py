@@ -1,0 +1,69 @@
+"""Reading a JSONL file line by line, plain or gzip, with the errors that a user can cause."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+
+from storyteller_schema.errors import StorytellerError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+def check_file(path: Path) -> None:
+    """Refuses what cannot be a training file.
+
+    Raises:
+        StorytellerError: nothing is there, it is a folder, or it is empty.
+    """
+    if path.is_dir():
+        raise StorytellerError(f"{path}: is a folder; name one JSONL file in it")
+    if not path.exists():
+        raise StorytellerError(
+            f"{path}: no such file; `generate-training-data --output {path}` makes sample data there"
+        )
+    if path.stat().st_size == 0:
+        raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256, hex, of the bytes on disk (of the compressed bytes, where the file is compressed)."""
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Line numbers (from 1) and lines with their line ends. Blank lines and a UTF-8 byte order mark are skipped.
+
+    Whether a file is gzip is told by its first bytes, whatever its name is.
+
+    Raises:
+        StorytellerError: the file cannot be read, or its compression is damaged or cut off.
+    """
+    with _opened(path) as raw:
+        packed = raw.read(2) == _GZIP_MAGIC
+        raw.seek(0)
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(_UTF8_BOM)
+                if not line.isspace() and line:
+                    yield number, line
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise StorytellerError(
+                f"{path}: the gzip data is damaged or cut off after line {number} ({error}); copy the file again"
+            ) from error
+
+
+def _opened(path: Path) -> BufferedReader:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
