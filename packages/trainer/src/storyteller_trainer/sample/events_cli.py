@@ -1,0 +1,78 @@
+"""The command `generate-event-data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from rich.table import Table
+from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.settings import ARTIFACTS
+
+from storyteller_trainer.sample.events import generate, summary, write_events, write_examples
+from storyteller_trainer.sample.prose import load_prose
+
+DEFAULT_OUTPUT = ARTIFACTS / "data" / "events.jsonl"
+
+
+@command("generate-event-data")
+@click.option(
+    "--per-kind", type=click.IntRange(min=1), default=1000, show_default=True, help="Examples a primary kind."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=DEFAULT_OUTPUT,
+    show_default=True,
+    help="Where the JSONL goes; NAME.manifest.json lands beside it.",
+)
+@click.option(
+    "--prose",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the hand-annotated prose set here instead; nothing is generated.",
+)
+@json_option
+def main(per_kind: int, seed: int, output: Path, prose: Path | None, as_json: bool) -> None:
+    """Make sample data for event classification and entity extraction.
+
+    Sentences come from templates, so that their event kinds and entities are known. Half are a player's (first person,
+    present), half a narrator's (third person, past). --prose writes the other set: sentences written and annotated by
+    hand, for evaluation only.
+
+    \b
+    Example:
+        generate-event-data --per-kind 1000 --seed 2026 --output artifacts/data/events.jsonl
+        generate-event-data --prose artifacts/data/prose.jsonl
+    """
+    context = click.get_current_context()
+    if prose is not None:
+        for name in ("per_kind", "seed", "output"):
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                option = "--" + name.replace("_", "-")
+                raise click.UsageError(
+                    f"--prose writes a fixed set: {option} says nothing about it; leave one of both out"
+                )
+        examples = load_prose()
+        write_examples(prose, examples)
+        files = [prose]
+    else:
+        data = generate(per_kind, seed)
+        examples = data.examples
+        files = [output, write_events(output, data)]
+    _report(summary(examples), files, as_json=as_json)
+
+
+def _report(rows: dict[str, dict[str, float]], files: list[Path], *, as_json: bool) -> None:
+    result: dict[str, Any] = {"files": [str(path) for path in files], "kinds": rows}
+    if as_json:
+        print_json(result)
+        return
+    table = Table("kind", *(name.replace("_", " ") for name in rows["all"]))
+    for kind, row in rows.items():
+        table.add_row(kind, *(str(value) for value in row.values()), end_section=kind == list(rows)[-2])
+    out.print(table)
+    for path in files:
+        err.print(f"wrote {path}")
