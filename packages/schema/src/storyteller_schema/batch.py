@@ -2,7 +2,7 @@
 
 A column is named "region.field" after the layout and holds one value per example, or per example and slot:
 
-- a one-hot field: the member's position as an integer; a negative one leaves an empty slot's floats at zero;
+- a one-hot field: the member's position as an integer; in a region of several slots, -1 marks an empty slot;
 - a binary field: booleans;
 - a number: floats.
 
@@ -134,7 +134,9 @@ def _slot_values(region: Region, field: Field, column: NDArray[Any]) -> NDArray[
         raise StorytellerError(f"column {name!r} holds {column.dtype}; expected {wanted}")
     column = column[:, None] if region.slot_labels is None else column[:, : region.slots]
     if field.kind is Kind.ONE_HOT:
-        _refuse(name, column >= field.size, column, f"a position below {field.size}")
+        lowest = 0 if region.slot_labels is None else -1
+        wrong = (column < lowest) | (column >= field.size)
+        _refuse(name, wrong, column, f"a position from {lowest} to {field.size - 1}")
         column = column[..., None] == np.arange(field.size)
     elif not field.labels:
         column = column[..., None]

@@ -7,6 +7,7 @@ as JSON compares equal to what was put in. An enum may be given by its variant n
 from __future__ import annotations
 
 import math
+import numbers
 import struct
 import types
 from collections.abc import Callable
@@ -90,10 +91,10 @@ def _check_for(hint: Any, finite: bool) -> Check:
 
 
 def _float32(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (float, int)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise StorytellerError(f"{where} is {value!r}; expected a number")
     try:
-        rounded: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
+        rounded: float = _FLOAT32.unpack(_FLOAT32.pack(float(value)))[0]
     except OverflowError as error:
         raise StorytellerError(f"{where} is {value!r}, too large for a float32") from error
     return rounded
@@ -107,9 +108,9 @@ def _finite_float32(where: str, value: Any) -> float:
 
 
 def _count(where: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_LIMIT:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= int(value) <= COUNT_LIMIT:
         raise StorytellerError(f"{where} is {value!r}; expected a whole number from 0 to {COUNT_LIMIT}")
-    return value
+    return int(value)
 
 
 def _flag(where: str, value: Any) -> bool:
