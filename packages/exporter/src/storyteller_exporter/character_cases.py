@@ -1,0 +1,53 @@
+"""The inputs on which a character file is tried."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from storyteller_schema.features import FEATURES
+from storyteller_schema.layout import Kind
+
+from storyteller_exporter.parity import Case
+
+#: Batch sizes: the engine's own, two odd ones, and one that the runtime computes with other kernels.
+BATCHES = (1, 2, 7, 256)
+#: How far the large inputs are from those in use, which stay near 1.
+LARGE = 1000.0
+#: At most this many rows of real data are compared with PyTorch, evenly spaced over the file.
+REAL_ROWS = 256
+SEED = 453
+
+
+def random_features(rows: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Inputs of the right form without meaning, [rows, 453]: floats uniform in [-1, 1), one-hots that are one-hot."""
+    features = rng.uniform(-1.0, 1.0, (rows, FEATURES.size)).astype(np.float32)
+    for region in FEATURES.regions:
+        for field in region.fields:
+            if field.kind is Kind.ONE_HOT:
+                for slot in range(region.slots):
+                    chosen = rng.integers(field.size, size=rows)
+                    features[:, region.locate(field.name, slot)] = np.eye(field.size, dtype=np.float32)[chosen]
+    return features
+
+
+def evenly_spaced(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A copy of at most `count` of the rows, in order, from first to last."""
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)
+    return np.array(rows[chosen])
+
+
+def character_cases(real: NDArray[np.float32] | None = None) -> list[Case]:
+    """Random rows in every batch size, all zeros, large magnitudes, and real rows [n, 453] when there are some."""
+    rng = np.random.default_rng(SEED)
+
+    def case(name: str, features: NDArray[np.float32], *, scale: float = 1.0, singles: bool = False) -> Case:
+        return Case(name, {"features": np.ascontiguousarray(features, dtype=np.float32)}, scale, singles)
+
+    cases = [case(f"random, batch {size}", random_features(size, rng), singles=size == BATCHES[-1]) for size in BATCHES]
+    cases.append(case("zeros, batch 2", np.zeros((2, FEATURES.size), dtype=np.float32)))
+    large = rng.standard_normal((64, FEATURES.size), dtype=np.float32) * np.float32(LARGE)
+    cases.append(case(f"large (x {LARGE:g}), batch 64", large, scale=LARGE))
+    if real is not None and len(real):
+        chosen = evenly_spaced(real, REAL_ROWS)
+        cases.append(case(f"real, batch {len(chosen)}", chosen, singles=True))
+    return cases

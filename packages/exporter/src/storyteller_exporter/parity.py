@@ -1,0 +1,163 @@
+"""Whether two computations of the same network agree: the cases, the comparison, and what a file must do by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from storyteller_exporter.findings import Difference, Status, Verification, first_line
+
+Arrays = Mapping[str, NDArray[Any]]
+#: Inputs by name to outputs by name.
+Predictor = Callable[[Arrays], Arrays]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs on which two computations are compared."""
+
+    name: str
+    feeds: Arrays
+    #: The magnitude of the inputs. A layer's rounding error grows in proportion to its terms, however small their sum
+    #: comes out, so the absolute tolerance is a multiple of this.
+    scale: float = 1.0
+    #: Compared with the same rows one by one as well.
+    singles: bool = False
+    #: [batch, sequence], where outputs count; None when all of them do.
+    valid: NDArray[np.bool_] | None = None
+
+    @property
+    def batch(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.feeds.values())))
+
+    def row(self, index: int) -> Arrays:
+        """One row as a batch of one."""
+        return {name: value[index : index + 1] for name, value in self.feeds.items()}
+
+
+def predictor(session: onnxruntime.InferenceSession) -> Predictor:
+    """The outputs of a session by name."""
+    names = [output.name for output in session.get_outputs()]
+
+    def predict(feeds: Arrays) -> Arrays:
+        return dict(zip(names, session.run(None, dict(feeds)), strict=True))
+
+    return predict
+
+
+def compare(
+    case: Case, against: str, output: str, found: NDArray[Any], expected: NDArray[Any], *, atol: float, rtol: float
+) -> Difference:
+    """Compares element by element: |found - expected| <= atol * case.scale + rtol * |expected|, and both finite."""
+    absolute = atol * case.scale
+
+    def failed(detail: str) -> Difference:
+        return Difference(case.name, against, output, absolute, None, None, False, detail)
+
+    if found.shape != expected.shape:
+        return failed(f"shape {list(found.shape)}, expected {list(expected.shape)}")
+    if case.valid is not None and found.ndim > case.valid.ndim:
+        found, expected = (np.where(case.valid[..., None], values, 0.0) for values in (found, expected))
+    broken = ~(np.isfinite(found) & np.isfinite(expected))
+    if broken.any():
+        first = _place(int(np.argmax(broken)), broken.shape)
+        return failed(f"{int(broken.sum())} values are not finite, the first at {first}")
+    distance = np.abs(found.astype(np.float64) - expected)
+    share = distance / (absolute + rtol * np.abs(expected.astype(np.float64)))
+    worst = int(np.argmax(share)) if share.size else 0
+    limit = float(share.flat[worst]) if share.size else 0.0
+    return Difference(
+        case=case.name,
+        against=against,
+        output=output,
+        atol=absolute,
+        worst=float(distance.max(initial=0.0)),
+        share=limit,
+        passed=limit <= 1.0,
+        detail=f"at {_place(worst, share.shape)}: {found.flat[worst]!s} against {expected.flat[worst]!s}",
+    )
+
+
+def _place(flat: int, shape: tuple[int, ...]) -> str:
+    return str([int(index) for index in np.unravel_index(flat, shape)])
+
+
+def check_behaviour(
+    report: Verification, predict: Predictor, cases: Sequence[Case], *, quantised: bool
+) -> list[tuple[Case, Arrays]]:
+    """What needs no reference: the file runs on every case, gives finite numbers, and the same ones every time.
+
+    Returns:
+        The outputs of the cases that ran.
+    """
+    ran: list[tuple[Case, Arrays]] = []
+    refused, broken, unsteady = [], [], []
+    for case in cases:
+        try:
+            outputs = predict(case.feeds)
+            again = predict(case.feeds)
+        except Exception as error:  # ONNX Runtime's classes share no public base
+            refused.append(f"{case.name}: {first_line(error)}")
+            continue
+        ran.append((case, outputs))
+        broken += [f"{name} ({case.name})" for name, values in outputs.items() if not np.isfinite(values).all()]
+        unsteady += [
+            f"{name} ({case.name})"
+            for name, values in outputs.items()
+            if not np.array_equal(values, again[name], equal_nan=True)
+        ]
+    report.judge("runs", refused, f"{len(cases)} cases, batch {_listed(case.batch for case in cases)}")
+    if ran:
+        problem = [f"NaN or infinity in {', '.join(broken)}"] if broken else []
+        report.judge("finite", problem, "every output of every case")
+        problem = [f"a second run gives other numbers in {', '.join(unsteady)}"] if unsteady else []
+        report.judge("deterministic", problem, "a second run gives the same bits")
+    if quantised:
+        detail = "an int8 file rounds a batch as a whole, so its rows differ a little from the same rows one by one"
+        report.add("batch against singles", Status.SKIPPED, detail)
+    return ran
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, sorted(set(values))))
+
+
+def compare_all(
+    report: Verification,
+    predict: Predictor,
+    reference: Predictor | None,
+    ran: Sequence[tuple[Case, Arrays]],
+    *,
+    atol: float,
+    rtol: float,
+) -> None:
+    """Adds the differences of every case and output: against the reference if there is one, and one by one."""
+    report.rtol = rtol
+
+    def add(case: Case, against: str, outputs: Arrays, expected: Arrays) -> None:
+        # An output that is missing stands in the report already.
+        report.differences += [
+            compare(case, against, name, outputs[name], values, atol=atol, rtol=rtol)
+            for name, values in expected.items()
+            if name in outputs
+        ]
+
+    if reference is not None:
+        for case, outputs in ran:
+            add(case, "PyTorch", outputs, reference(case.feeds))
+    for case, outputs in ran:
+        if not case.singles:
+            continue
+        try:
+            rows = [predict(case.row(index)) for index in range(case.batch)]
+            alone = {name: np.concatenate([row[name] for row in rows]) for name in outputs}
+        except Exception as error:  # a fixed batch axis, or rows of different shapes
+            report.add("batch against singles", Status.FAILED, f"{case.name}: {first_line(error)}")
+            continue
+        add(case, "one by one", outputs, alone)

@@ -1,0 +1,89 @@
+"""The command `verify-onnx`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Column, Table
+from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.settings import model_path
+
+if TYPE_CHECKING:
+    from storyteller_exporter.findings import Verification
+
+STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
+
+
+@command("verify-onnx")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="The run or checkpoint the file was exported from.")
+@click.option("--data", type=click.Path(path_type=Path), help="JSONL of the kind the model was trained on: real rows.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the report goes [default: verification.json beside FILE].",
+)
+@json_option
+def main(file: Path | None, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool) -> None:
+    """Check an ONNX file as the engine will use it: interface, completeness, parity with PyTorch.
+
+    FILE is by default character_predictor.onnx in STORYTELLER_MODEL_PATH or artifacts/models. Without --checkpoint
+    everything is checked that needs none. The exit code is 1 when anything failed; all that failed is listed.
+
+    \b
+    Example:
+      verify-onnx artifacts/models/character_predictor.onnx --checkpoint artifacts/character
+    """
+    file = file or model_path() / "character_predictor.onnx"
+    from storyteller_exporter.verify import REPORT_NAME, verify, write_report  # ONNX Runtime takes a while to import
+
+    report = verify(file, checkpoint=checkpoint, data=data)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        show(report)
+    target = output or file.parent / REPORT_NAME
+    # Where the file's folder does not exist there is nothing to put a report beside.
+    if output is not None or file.parent.is_dir():
+        write_report(report, target)
+        err.print(f"report: {target}", markup=False)
+    if not report.passed:
+        sys.exit(1)
+
+
+def show(report: Verification) -> None:
+    """Prints the checks, then the worst difference of each output in each case, then the verdict."""
+    checks = Table("check", "", Column("found", overflow="fold"), box=None, header_style="bold")
+    for check in report.checks:
+        style = STYLES[check.status]
+        checks.add_row(check.name, f"[{style}]{check.status}[/]", escape(check.detail))
+    out.print(checks)
+    if report.differences:
+        out.print()
+        out.print(differences_table(report))
+        for failed in (difference for difference in report.differences if not difference.passed):
+            where = f"{failed.case}, against {failed.against}, {failed.output} {failed.detail}"
+            out.print(f"[bold red]failed[/] {escape(where)}")
+    verdict = "[bold green]passed[/]" if report.passed else "[bold red]FAILED[/]"
+    out.print(f"\n{escape(report.file)}: {verdict}")
+
+
+def differences_table(report: Verification) -> Table:
+    """A row for each comparison, a column for each output, in each cell the largest absolute difference."""
+    outputs = list(dict.fromkeys(difference.output for difference in report.differences))
+    table = Table("case", "against", "atol", *outputs, box=None, header_style="bold")
+    table.title = f"largest absolute difference; allowed: atol + {report.rtol:g} x |value|"
+    table.title_justify = "left"
+    cells = {(entry.case, entry.against, entry.output): entry for entry in report.differences}
+    for case, against, atol in dict.fromkeys((entry.case, entry.against, entry.atol) for entry in report.differences):
+        row = []
+        for output in outputs:
+            entry = cells.get((case, against, output))
+            value = "" if entry is None else "none" if entry.worst is None else f"{entry.worst:.1e}"
+            row.append(value if entry is None or entry.passed else f"[bold red]{value}[/]")
+        table.add_row(escape(case), against, f"{atol:g}", *row)
+    return table

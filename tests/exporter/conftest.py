@@ -1,0 +1,128 @@
+"""One untrained checkpoint and one export of it for the whole session: exporting is what takes the time here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from storyteller_exporter import character
+from storyteller_exporter.character import FILE_NAME, export_character
+from storyteller_exporter.character_cases import random_features
+from storyteller_schema.metadata import fingerprint
+from storyteller_schema.predictions import PREDICTIONS
+from storyteller_trainer.character.checkpoint import BEST, CheckpointMetadata, save_checkpoint
+from storyteller_trainer.character.model import PARAMETERS, CharacterModel
+
+#: Changes a graph in place.
+Edit = Callable[[onnx.ModelProto], object]
+
+
+def about_checkpoint(epoch: int = 3, schema_fingerprint: str | None = None) -> CheckpointMetadata:
+    return CheckpointMetadata(
+        schema_fingerprint=schema_fingerprint or fingerprint(),
+        epoch=epoch,
+        val_loss=1.6804,
+        head_losses={},
+        data_hash="d47a" * 16,
+        parameters=PARAMETERS,
+        config={},
+        versions={"torch": "2.15.0"},
+    )
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a run folder with random weights."""
+
+    def make(seed: int = 0, epoch: int = 3, schema_fingerprint: str | None = None) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = CharacterModel()
+        save_checkpoint(folder / BEST, model, about_checkpoint(epoch, schema_fingerprint))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(make_run: Callable[..., Path]) -> Path:
+    """A run folder, shared: read only."""
+    return make_run()
+
+
+@pytest.fixture(scope="session")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float32 export of `run`, shared: read only."""
+    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    export_character(run, target)
+    return target
+
+
+@pytest.fixture
+def traced(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's exporter, the slow step, is answered with the graph it gave for `run` before."""
+    monkeypatch.setattr(character, "export_module", lambda *arguments: onnx.load(str(exported)))
+
+
+@pytest.fixture(scope="session")
+def exported_int8(run: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The int8 export of `run`, shared: read only."""
+    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(character, "export_module", lambda *arguments: onnx.load(str(exported)))
+        export_character(run, target, int8=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def exported_aligned(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of `run` with aligned thresholds, shared: read only."""
+    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    export_character(run, target, align_thresholds=True)
+    return target
+
+
+@pytest.fixture
+def edited(exported: Path, tmp_path: Path) -> Callable[[Edit], Path]:
+    """Writes a changed copy of the export, as it comes out of the change, valid or not."""
+
+    def write(edit: Edit) -> Path:
+        model = onnx.load(str(exported))
+        edit(model)
+        folder = tmp_path / "edited"
+        folder.mkdir(exist_ok=True)
+        path = folder / FILE_NAME
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small training file with valid examples, shared: read only."""
+    rng = np.random.default_rng(7)
+    path = tmp_path_factory.mktemp("data") / "character.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for index, features in enumerate(random_features(40, rng)):
+            labels = np.zeros(PREDICTIONS.size, dtype=np.float32)
+            for field in ("action.type", "action.context", "speech.register", "thought.awareness"):
+                span = PREDICTIONS.span(field)
+                labels[rng.integers(span.start, span.stop)] = 1.0
+            labels[PREDICTIONS.span("speech.occurs")] = index % 2
+            cell = {"archetype_a": "a", "archetype_b": "b", "dynamic": "d", "profile": "p", "genre": "g"}
+            record = {
+                "id": str(index),
+                "cell": cell | {"a_is_role_a": True},
+                "variation": index,
+                "features": features.tolist(),
+                "labels": labels.tolist(),
+            }
+            file.write(json.dumps(record) + "\n")
+    return path
