@@ -14,6 +14,7 @@ import msgspec
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import fingerprint
 
+from storyteller_trainer.character.metrics import Metrics
 from storyteller_trainer.character.model import CharacterModel
 from storyteller_trainer.checkpoint import read_tensors, save_tensors
 
@@ -34,6 +35,10 @@ class CheckpointMetadata(msgspec.Struct, frozen=True, kw_only=True):
     val_loss: float
     #: Head name to its unweighted validation loss.
     head_losses: dict[str, float]
+    #: Term name (`action.type`) to its validation loss; the terms of a head add up to the head's loss.
+    term_losses: dict[str, float] = {}
+    #: On the validation side.
+    metrics: Metrics | None = None
     #: SHA-256, hex, of the training file.
     data_hash: str
     #: Number of weights and biases.

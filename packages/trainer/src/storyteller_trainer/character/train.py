@@ -1,0 +1,238 @@
+"""The training loop, in memory: one step, one epoch, validation, when to stop, and the state to go on from.
+
+Nothing here writes a file or prints; `run.py` does that around it.
+
+Every epoch seeds its own randomness from (seed, epoch): the order of the examples and the dropout of epoch 7 are the
+same whether epochs 1 to 6 were run by this process or by one that was killed. So no generator's state is kept, and on
+the CPU a resumed run ends with the same bits (given the same number of threads, which decides the order of sums).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.predictions import HEADS
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from storyteller_trainer.character.losses import TERMS, head_losses, loss_terms
+from storyteller_trainer.character.metrics import Metrics, MetricsCounter
+from storyteller_trainer.character.model import CharacterModel
+from storyteller_trainer.character.optimizer import AdamW, Plateau
+from storyteller_trainer.character.recipe import Recipe
+from storyteller_trainer.character.rules import Floats
+
+#: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
+EVALUATION_BATCH = 8192
+
+
+class Side(NamedTuple):
+    """Examples resident on the training device."""
+
+    #: [examples, 453] float32.
+    features: Tensor
+    #: [examples, 42] float32.
+    labels: Tensor
+
+    @classmethod
+    def of(cls, features: Floats, labels: Floats, device: torch.device) -> Side:
+        """Copies arrays to the device."""
+        return cls(*(torch.from_numpy(np.array(array, np.float32)).to(device) for array in (features, labels)))
+
+
+class Losses(msgspec.Struct, frozen=True):
+    """Means over examples, however these were divided into batches."""
+
+    #: Weighted sum of the heads.
+    total: float
+    #: Head name to its loss, unweighted.
+    heads: dict[str, float]
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """How the network does on the validation side."""
+
+    losses: Losses
+    #: Term name to its loss, unweighted.
+    terms: dict[str, float]
+    metrics: Metrics
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """What one pass over the training side gave."""
+
+    number: int
+    learning_rate: float
+    #: With dropout, while the weights changed.
+    train: Losses
+    validation: Evaluation
+    #: The lowest validation loss so far.
+    is_best: bool
+
+
+class Course(msgspec.Struct, kw_only=True):
+    """Where a run stands, apart from weights and optimizer."""
+
+    plateau: Plateau
+    #: Epochs done.
+    epoch: int = 0
+    best_loss: float | None = None
+    best_epoch: int = 0
+    #: The loss that the next one has to beat by `min_delta` for patience to be renewed.
+    patience_loss: float | None = None
+    #: Epochs since it did.
+    waited: int = 0
+
+    def update(self, loss: float, min_delta: float) -> bool:
+        """Takes in the validation loss of an epoch; says whether it is the lowest so far."""
+        self.epoch += 1
+        self.plateau.update(loss)
+        if self.patience_loss is None or loss < self.patience_loss - min_delta:
+            self.patience_loss, self.waited = loss, 0
+        else:
+            self.waited += 1
+        is_best = self.best_loss is None or loss < self.best_loss
+        if is_best:
+            self.best_loss, self.best_epoch = loss, self.epoch
+        return is_best
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of everything random in one epoch; epoch 0 is the first weights."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+
+
+class Trainer:
+    """Trains one network by one recipe on two sides that lie on one device."""
+
+    def __init__(self, recipe: Recipe, train: Side, validation: Side) -> None:
+        self.recipe = recipe
+        self._train = train
+        self._validation = validation
+        self._device = train.features.device
+        torch.manual_seed(epoch_seed(recipe.seed, 0))
+        # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
+        self.model = CharacterModel(recipe.dropout).to(self._device)
+        self._weights = torch.tensor(list(recipe.head_weights.values()), device=self._device)
+        self._optimizer = AdamW(self.model.named_parameters(), recipe.weight_decay)
+        self.course = Course(
+            plateau=Plateau(learning_rate=recipe.learning_rate, factor=recipe.lr_factor, patience=recipe.lr_patience)
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last batch of an epoch may be smaller than the others; it is not dropped."""
+        return math.ceil(len(self._train.features) / self.recipe.batch_size)
+
+    def should_stop(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        return self.course.epoch >= self.recipe.epochs or self.course.waited >= self.recipe.patience
+
+    def run_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Epoch:
+        """Trains one epoch, validates, and moves the schedule on.
+
+        Args:
+            after_step: called with the number of steps done; an exception it raises ends the epoch.
+
+        Raises:
+            StorytellerError: a loss or a gradient is not finite; the weights are those before that step.
+        """
+        learning_rate = self.course.plateau.learning_rate
+        train = self.train_epoch(after_step)
+        evaluation = self.validate()
+        is_best = self.course.update(evaluation.losses.total, self.recipe.min_delta)
+        return Epoch(self.course.epoch, learning_rate, train, evaluation, is_best)
+
+    def train_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Losses:
+        """One pass over the training side in a new order; errors as in `run_epoch`."""
+        seed = epoch_seed(self.recipe.seed, self.course.epoch + 1)
+        order = torch.randperm(len(self._train.features), generator=torch.Generator().manual_seed(seed))
+        torch.manual_seed(seed)  # for the dropout
+        self.model.train()
+        sums = torch.zeros(len(HEADS), device=self._device)
+        for step, rows in enumerate(torch.split(order.to(self._device), self.recipe.batch_size), start=1):
+            sums += self.train_step(rows, step) * len(rows)
+            after_step(step)
+        return self._losses((sums / len(order)).tolist())
+
+    def train_step(self, rows: Tensor, step: int) -> Tensor:
+        """One update from the given rows of the training side; returns the head losses [4] before it.
+
+        Raises:
+            StorytellerError: a loss or a gradient is not finite; nothing was updated.
+        """
+        self.model.zero_grad(set_to_none=True)
+        outputs = self.model(self._train.features[rows])
+        heads = head_losses(loss_terms(outputs, self._train.labels[rows]))
+        loss = heads @ self._weights
+        loss.backward()  # type: ignore[no-untyped-call]
+        heads = heads.detach()
+        norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        # One test for all: a single non-finite part makes the sum non-finite.
+        if not torch.isfinite(heads.sum() + norm):
+            raise StorytellerError(self._complaint(heads, step))
+        self._optimizer.step(self.course.plateau.learning_rate)
+        return heads
+
+    @torch.no_grad()
+    def validate(self) -> Evaluation:
+        """Losses and metrics on the validation side, without dropout.
+
+        Raises:
+            StorytellerError: a loss is not finite.
+        """
+        self.model.eval()
+        counter = MetricsCounter()
+        sums: dict[str, float] = {name: 0.0 for names in TERMS.values() for name in names}
+        for start in range(0, len(self._validation.features), EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            labels = self._validation.labels[batch]
+            outputs = self.model(self._validation.features[batch])
+            means = torch.stack(list(loss_terms(outputs, labels).values())).tolist()
+            for name, mean in zip(sums, means, strict=True):
+                sums[name] += mean * len(labels)
+            counter.add(torch.cat(list(outputs.values()), dim=1).cpu().numpy(), labels.cpu().numpy())
+        terms = {name: total / len(self._validation.features) for name, total in sums.items()}
+        losses = self._losses([sum(terms[name] for name in names) for names in TERMS.values()])
+        for name, value in losses.heads.items():
+            if not math.isfinite(value):
+                raise StorytellerError(f"epoch {self.course.epoch}: the validation loss of head {name} is {value}")
+        return Evaluation(losses, terms, counter.result())
+
+    def state(self) -> dict[str, Tensor]:
+        """The optimizer's tensors by name; with the model's and `course` they are all that is needed to go on."""
+        return self._optimizer.tensors()
+
+    def load_state(self, weights: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], course: Course) -> None:
+        """Goes on from where another trainer of the same recipe and data stood.
+
+        Raises:
+            KeyError, RuntimeError: a tensor is missing or does not fit.
+        """
+        self.model.load_state_dict(dict(weights))
+        self._optimizer.load(optimizer)
+        self.course = course
+
+    def _losses(self, heads: list[float]) -> Losses:
+        total = sum(weight * loss for weight, loss in zip(self.recipe.head_weights.values(), heads, strict=True))
+        return Losses(total, dict(zip(HEADS, heads, strict=True)))
+
+    def _complaint(self, heads: Tensor, step: int) -> str:
+        place = f"epoch {self.course.epoch + 1}, step {step}"
+        advice = "lower the learning rate, or look at the data; the weights before this step are kept"
+        for name, value in zip(HEADS, heads.tolist(), strict=True):
+            if not math.isfinite(value):
+                return f"{place}: the loss of head {name} is {value}; {advice}"
+        # The heads come first: what is wrong in one of them reaches the trunk too.
+        parts = {f"head {name}": head for name, head in self.model.heads.items()} | {"the trunk": self.model.trunk}
+        for name, part in parts.items():
+            norm = float(get_total_norm([p.grad for p in part.parameters() if p.grad is not None]))
+            if not math.isfinite(norm):
+                return f"{place}: the gradient norm of {name} is {norm}; {advice}"
+        return f"{place}: the gradient norm of the whole network is beyond float32; {advice}"
