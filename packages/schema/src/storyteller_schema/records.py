@@ -46,7 +46,10 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 
 def to_json(record: Record) -> bytes:
-    """A record as JSON: enums by variant name, fields by name."""
+    """A record as JSON: enums by variant name, fields by name.
+
+    JSON has no NaN and no infinity: they become null, which `from_json` refuses.
+    """
     return msgspec.json.encode(record)
 
 
