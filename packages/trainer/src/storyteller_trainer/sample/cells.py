@@ -82,7 +82,9 @@ def valid_cells(descriptors: Descriptors, genre: Genre) -> Cells:
         valid[:, archetype, dynamic, profile] = False
     a, b, dynamic_of, profile_of = np.nonzero(valid)
     if not len(a):
-        raise StorytellerError(f'genre "{genre.id}" has no cell: it needs two archetypes, and exclusions that leave some')
+        raise StorytellerError(
+            f'genre "{genre.id}" has no cell: it needs two archetypes, and exclusions that leave some'
+        )
     return Cells(
         archetype_a=np.repeat(a, 2),
         archetype_b=np.repeat(b, 2),

@@ -46,9 +46,7 @@ class Fit:
             "emotional": 30 * self.leaving + 20 * self.weak_dominant,
             "relational": 30 * ((self.mean_trust < 0.3) & self.shared_history)
             + 20 * ((self.affection > 0.6) & self.resist),
-            "awareness": 30 * self.dominant_structural
-            + 20 * self.articulate_yet_defended
-            + 15 * self.small_shifts,
+            "awareness": 30 * self.dominant_structural + 20 * self.articulate_yet_defended + 15 * self.small_shifts,
             "stability": 20 * self.large_deltas,
             "action_scene": 30 * ((self.tension < 0.3) & self.resist) + 15 * ((self.tension > 0.8) & self.wait),
         }
@@ -60,14 +58,17 @@ def leaves_bounds(intensities: Float32, deltas: Float32) -> Bool:
     """Whether a delta takes an intensity out of INTENSITY_BOUNDS."""
     after = intensities + deltas
     low, high = INTENSITY_BOUNDS
-    return (deltas != 0) & ((after < low) | (after > high))
+    leaves: Bool = (deltas != 0) & ((after < low) | (after > high))
+    return leaves
 
 
 def fit(features: Float32, labels: Float32) -> Fit:
     """What the coherence of n examples depends on: features [n, 453], labels [n, 42]."""
     emotions = slots_of(features, "emotional_state")
     intensities, awareness = emotions[..., 0], emotions[..., 1:]
-    guarded = (awareness[..., AwarenessLevel.DEFENDED.position] + awareness[..., AwarenessLevel.STRUCTURAL.position]) > 0
+    guarded = (
+        awareness[..., AwarenessLevel.DEFENDED.position] + awareness[..., AwarenessLevel.STRUCTURAL.position]
+    ) > 0
     rows = np.arange(len(features))
     dominant = label(labels, "thought.dominant_emotion_index")[:, 0].astype(np.intp)
     of_dominant = awareness[rows, dominant]

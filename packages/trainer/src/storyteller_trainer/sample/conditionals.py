@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from storyteller_schema.enums import (
@@ -88,7 +89,7 @@ VALENCE_BY_REGISTER: dict[EmotionalRegister, float] = {
 }
 VALENCE_PER_WARMTH = 0.2
 
-SPEECH_BY_EVENT: dict[EventType, float] = {event: 0.5 for event in EventType} | {
+SPEECH_BY_EVENT: dict[EventType, float] = dict.fromkeys(EventType, 0.5) | {
     EventType.SPEECH: 0.8,
     EventType.EMOTE: 0.3,
     EventType.OBSERVATION: 0.4,
@@ -111,6 +112,9 @@ LOWERED: dict[EmotionalRegister, tuple[Primary, ...]] = {
     EmotionalRegister.VULNERABLE: (Primary.FEAR,),
     EmotionalRegister.GUARDED: (Primary.JOY,),
 }
+
+R = TypeVar("R", bound=WireEnum)
+C = TypeVar("C", bound=WireEnum)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,12 +152,12 @@ def conditionals(scenarios: Scenarios) -> Conditionals:
 
     types = 1 + event @ _matrix(EventType, ActionType, ACTION_BY_EVENT)
     types += register @ _matrix(EmotionalRegister, ActionType, ACTION_BY_REGISTER)
-    types += np.outer(high, _row(ActionType, ACTION_IN_HIGH_TENSION))
-    types += np.outer(low, _row(ActionType, ACTION_IN_LOW_TENSION))
+    types += high[:, None] * _row(ActionType, ACTION_IN_HIGH_TENSION)
+    types += low[:, None] * _row(ActionType, ACTION_IN_LOW_TENSION)
     for axis, added in ACTION_BY_AXIS.items():
-        types += np.outer(axes[axis] > AXIS_ABOVE, _row(ActionType, added))
+        types += (axes[axis] > AXIS_ABOVE)[:, None] * _row(ActionType, added)
     contexts = 1 + register @ _matrix(EmotionalRegister, ActionContext, CONTEXT_BY_REGISTER)
-    contexts += np.outer(benevolence > BENEVOLENCE_ABOVE, _row(ActionContext, CONTEXT_OF_BENEVOLENCE))
+    contexts += (benevolence > BENEVOLENCE_ABOVE)[:, None] * _row(ActionContext, CONTEXT_OF_BENEVOLENCE)
 
     speaks = event @ _row(EventType, SPEECH_BY_EVENT) + SPEECH_PER_EXPRESSION * axes["expression_silence"]
     registers = np.zeros((len(features), len(SpeechRegister)))
@@ -182,12 +186,12 @@ def _thought(self_awareness: Float32) -> Int:
     return np.select(above, [level.position for level in levels], AwarenessLevel.DEFENDED.position)
 
 
-def _row(columns: type[WireEnum], values: Mapping[WireEnum, float]) -> Float64:
+def _row(columns: type[C], values: Mapping[C, float]) -> Float64:
     """Numbers by enum member as [members], in wire order, 0 where none is given."""
     return np.array([values.get(member, 0.0) for member in columns])
 
 
-def _matrix(rows: type[WireEnum], columns: type[WireEnum], values: Mapping[WireEnum, Mapping[WireEnum, float]]) -> Float64:
+def _matrix(rows: type[R], columns: type[C], values: Mapping[R, Mapping[C, float]]) -> Float64:
     """[row members, column members], in wire order, 0 where nothing is given."""
     return np.stack([_row(columns, values.get(member, {})) for member in rows])
 

@@ -28,6 +28,7 @@ from storyteller_trainer.sample.tables import Tables
 #: Examples drawn at once, each chunk from a stream of its own: the size of a chunk is part of what a seed means.
 CHUNK = 4096
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """Consecutive examples: n accepted ones, and how many were rejected among them."""

@@ -4,8 +4,8 @@ Given the features, the best prediction of a categorical or binary label is its 
 cross-entropy is the label's entropy; the best prediction of a number is its mean, and what remains of the squared
 error is its variance (Cover and Thomas, Elements of Information Theory, chapters 2 and 8). Averaged over the examples
 of a data set, with the probabilities that the generator itself used, the figure is exact for that set's scenarios. A
-model also has to recognise the archetype from the layout of its axes, because features do not name axes; where two
-archetypes look alike, or an axis that labels depend on lies beyond the 16 that are encoded, the figure is a lower bound.
+model also has to recognise the archetype from the layout of its axes, because features do not name axes. Where two
+archetypes look alike, or an axis that labels depend on lies beyond the 16 that are encoded, it is a lower bound.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def combine(terms: Mapping[str, float], head_weights: Mapping[str, float] = HEAD
 
 
 def lowest_terms(features: Float32, given: Conditionals, leaving: Float64) -> dict[str, Float64]:
-    """For each loss term [n]: the lowest expected loss of n examples, of which `accepted` gives the last two arguments."""
+    """For each loss term [n]: the lowest expected loss of n examples; `accepted` gives the last two arguments."""
     mean, square, shift = delta_moments(features, given, leaving)
     certain = np.zeros(len(features))
     confidence = np.full(len(features), clamped_moments(*CONFIDENCE)[1])
@@ -93,7 +93,8 @@ def best_accuracies(given: Conditionals) -> dict[str, Float64]:
 def entropy(probabilities: Float64) -> Float64:
     """The entropy [...] in nats of probabilities [..., k]."""
     logarithms = np.log(np.where(probabilities > 0, probabilities, 1))
-    return -(probabilities * logarithms).sum(axis=-1)
+    nats: Float64 = -(probabilities * logarithms).sum(axis=-1)
+    return nats
 
 
 def binary_entropy(probability: Float64) -> Float64:

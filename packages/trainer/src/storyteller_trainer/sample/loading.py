@@ -56,7 +56,7 @@ def load_descriptors(folder: Path = SHIPPED) -> Descriptors:
 
     Raises:
         StorytellerError: a file is missing or is not JSON, a key is missing, a value has the wrong type, is unknown
-            or stands twice, a list is empty, or a range has min > max. The message names file, path inside it, and value.
+            or stands twice, a list is empty, or a range has min > max. The message names file, path and value.
     """
     content = {key: _read(folder / name, key) for name, key in Descriptors.FILES.items()}
     try:

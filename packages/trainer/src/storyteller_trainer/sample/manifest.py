@@ -1,4 +1,4 @@
-"""What stands beside a generated file: how it was made, how much of it there is, and the loss it leaves to any model."""
+"""What stands beside a generated file: how it was made, how much there is of it, the loss it leaves to any model."""
 
 from __future__ import annotations
 

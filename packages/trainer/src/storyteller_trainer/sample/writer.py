@@ -21,7 +21,6 @@ from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
 
 from storyteller_trainer.character.dataset import manifest_path
-from storyteller_trainer.sample.descriptors import Descriptors
 from storyteller_trainer.sample.generate import Chunk, Totals, draw_chunks
 from storyteller_trainer.sample.manifest import Manifest
 from storyteller_trainer.sample.plan import Plan
@@ -46,7 +45,9 @@ def write_dataset(plan: Plan, output: Path, progress: Callable[[int], None] = la
         StorytellerError: another ending, a place that cannot be written to, or every example was rejected.
     """
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
-        raise StorytellerError(f"{output}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz")
+        raise StorytellerError(
+            f"{output}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz"
+        )
     totals = Totals(plan)
     cells = _cell_objects(plan)
     with atomic_path(manifest_path(output)) as manifest_temporary, atomic_path(output) as data_temporary:
@@ -58,6 +59,8 @@ def write_dataset(plan: Plan, output: Path, progress: Callable[[int], None] = la
         totals.require_some()
         manifest = make_manifest(plan, totals)
         manifest_temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        # Killed between the two renames, this leaves new data with no manifest rather than with that of older data.
+        manifest_path(output).unlink(missing_ok=True)
     return manifest
 
 
@@ -84,8 +87,7 @@ def make_manifest(plan: Plan, totals: Totals) -> Manifest:
 
 def _cell_objects(plan: Plan) -> list[dict[str, Any]]:
     """The `cell` of the examples of each cell."""
-    descriptors: Descriptors = plan.descriptors
-    columns = plan.cells
+    descriptors, columns = plan.descriptors, plan.cells
     return [
         {
             "archetype_a": descriptors.archetypes[a].id,
@@ -128,11 +130,11 @@ def _lines(chunk: Chunk, cells: list[dict[str, Any]], random_bytes: Callable[[in
 
 
 @contextmanager
-def _opened(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
+def _opened(path: Path, *, compressed: bool) -> Iterator[IO[bytes] | gzip.GzipFile]:
     with path.open("wb") as file:
-        if compressed:
-            # No name and no time in the header: the same content gives the same bytes.
-            with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as stream_:
-                yield stream_  # type: ignore[misc]
-        else:
+        if not compressed:
             yield file
+            return
+        # No name and no time in the header: the same content gives the same bytes.
+        with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as packed:
+            yield packed
