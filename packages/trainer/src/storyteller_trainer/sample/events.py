@@ -32,6 +32,7 @@ ATTEMPTS = 50
 
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'"})
 _ARTICLE = re.compile(r"(?:^|\W)[Aa] $")
+_VOWEL = re.compile(r"[aeiouAEIOU]|hour")
 _SENTENCE_START = re.compile(r"^“?$|[.!?] “?$|[:,] “$")
 
 
@@ -123,7 +124,7 @@ def _polish(drawn: Sequence[Piece], register: Register, rng: Random) -> list[Pie
     for piece in drawn:
         if not piece.text:
             continue
-        if _ARTICLE.search(before) and piece.text[0] in "aeiouAEIOUÅÉÖÓ":
+        if _ARTICLE.search(before) and _VOWEL.match(piece.text):
             pieces[-1] = pieces[-1]._replace(text=pieces[-1].text[:-1] + "n ")
         if _SENTENCE_START.search(before):
             piece = _edit(piece, lambda text: text[0].upper() + text[1:])
@@ -162,7 +163,10 @@ def write_examples(path: Path, examples: Sequence[EventExample]) -> None:
 
 
 def summary(examples: Sequence[EventExample]) -> dict[str, dict[str, float]]:
-    """For each kind: what there is of it. `all` counts an example once."""
+    """For each kind: how many examples tell it, and what they are made of.
+
+    `entities` and `bytes` are means per example; `all` counts an example with several kinds once.
+    """
     rows = {kind: [example for example in examples if kind in example.event_kinds] for kind in EventKind}
     result: dict[str, dict[str, float]] = {}
     for name, chosen in [*rows.items(), ("all", list(examples))]:
@@ -172,8 +176,8 @@ def summary(examples: Sequence[EventExample]) -> dict[str, dict[str, float]]:
             **_count(Register, [example.register for example in chosen]),
             "templates": len({example.template for example in chosen if example.template}),
             "skeletons": len({skeleton(example.text, example.entities) for example in chosen}),
-            "mean_entities": round(sum(len(example.entities) for example in chosen) / max(1, len(chosen)), 2),
-            "mean_bytes": round(sum(len(example.text.encode()) for example in chosen) / max(1, len(chosen)), 1),
+            "entities": round(sum(len(example.entities) for example in chosen) / max(1, len(chosen)), 2),
+            "bytes": round(sum(len(example.text.encode()) for example in chosen) / max(1, len(chosen)), 1),
         }
     return result
 

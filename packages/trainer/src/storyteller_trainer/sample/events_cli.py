@@ -14,6 +14,7 @@ from storyteller_schema.settings import ARTIFACTS
 from storyteller_trainer.sample.events import generate, summary, write_events, write_examples
 from storyteller_trainer.sample.prose import load_prose
 
+COLUMNS = ("examples", "player", "narrator", "templates", "skeletons", "entities", "bytes")
 DEFAULT_OUTPUT = ARTIFACTS / "data" / "events.jsonl"
 
 
@@ -70,9 +71,10 @@ def _report(rows: dict[str, dict[str, float]], files: list[Path], *, as_json: bo
     if as_json:
         print_json(result)
         return
-    table = Table("kind", *(name.replace("_", " ") for name in rows["all"]))
+    # Eight columns fit into 80 characters without a frame.
+    table = Table("kind", *COLUMNS, box=None, padding=(0, 1, 0, 0))
     for kind, row in rows.items():
-        table.add_row(kind, *(str(value) for value in row.values()), end_section=kind == list(rows)[-2])
+        table.add_row(kind, *(str(row[column]) for column in COLUMNS))
     out.print(table)
     for path in files:
         err.print(f"wrote {path}")
