@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import msgspec
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import atomic_path
+from storyteller_schema.files import write_atomic
 from torch import Tensor
 
 #: The key of the header under which the JSON stands. One key only: the order of several would differ from run to run.
@@ -38,8 +38,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: msgspec.St
         StorytellerError: the folder cannot be written to.
     """
     header = {_KEY: msgspec.json.encode(metadata).decode()}
-    with atomic_path(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, header)
+    write_atomic(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header))
 
 
 def read_metadata(path: Path, kind: type[M]) -> M:

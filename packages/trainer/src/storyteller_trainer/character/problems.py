@@ -55,10 +55,13 @@ class ProblemLog:
 
     first: list[Problem] = field(default_factory=list)
     counts: Counter[ProblemKind] = field(default_factory=Counter)
+    lines: set[int] = field(default_factory=set)
+    """The lines that have a problem."""
 
     def add(self, problem: Problem) -> None:
         """Counts it, and keeps it if it is among the first."""
         self.counts[problem.kind] += 1
+        self.lines.add(problem.line)
         if len(self.first) < self.keep:
             self.first.append(problem)
 

@@ -1,0 +1,152 @@
+"""`train-character-model`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.settings import ARTIFACTS, DATA_VARIABLE, training_file
+
+from storyteller_trainer.character.recipe import RECIPES, Recipe
+
+#: The file of the user's `training-data/` that is trained on when none is named.
+TRAINING_FILE = "low_fantasy_folklore.jsonl"
+
+#: Value of the recipe to its option and help text.
+RECIPE_OPTIONS = {
+    "epochs": ("--epochs", "At most this many passes over the data."),
+    "batch_size": ("--batch-size", "Examples in a step."),
+    "learning_rate": ("--lr", "Learning rate at the start."),
+    "weight_decay": ("--weight-decay", "Decoupled weight decay."),
+    "dropout": ("--dropout", "Share of the trunk's units that a step leaves out."),
+    "lr_factor": ("--lr-factor", "The learning rate is multiplied by this on a plateau."),
+    "lr_patience": ("--lr-patience", "Epochs without improvement that are not yet a plateau."),
+    "patience": ("--patience", "Stop after this many epochs without improvement."),
+    "min_delta": ("--min-delta", "The smallest improvement of the loss that counts for --patience."),
+    "seed": ("--seed", "Of split, first weights, order and dropout."),
+    "val_fraction": ("--val-fraction", "Share of the examples to validate on."),
+    "action_weight": ("--action-weight", "Weight of the action head in the loss."),
+    "speech_weight": ("--speech-weight", "Weight of the speech head."),
+    "thought_weight": ("--thought-weight", "Weight of the thought head."),
+    "emotion_weight": ("--emotion-weight", "Weight of the emotion head."),
+}
+
+
+def _recipe_options(function: Callable[..., None]) -> Callable[..., None]:
+    for name, (flag, text) in reversed(RECIPE_OPTIONS.items()):
+        default = getattr(Recipe(), name)
+        function = click.option(flag, name, type=type(default), help=f"{text} [{default:g}]")(function)
+    return function
+
+
+@command("train-character-model")
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--recipe", "preset", type=click.Choice(list(RECIPES)), help="The values that no option gives.")
+@_recipe_options
+@click.option("--device", default="auto", show_default=True, help="auto (MPS, CUDA, CPU), mps, cuda, cuda:N or cpu.")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    default=ARTIFACTS / "character",
+    show_default=True,
+    help="Where checkpoints and history go.",
+)
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    default=ARTIFACTS / "cache",
+    show_default=True,
+    help="Where parsed data is kept for the next start.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.")
+@click.option("--validate-only", is_flag=True, help="List every problem of DATA and its shape; train nothing.")
+@json_option
+def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
+    """Train the character model on DATA, a JSONL file (plain or gzip).
+
+    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken. Ctrl-C stops after the
+    step under way with exit code 130; --resume then goes on from the last complete epoch, as it does after a crash.
+
+    \b
+    Example:
+      generate-training-data --output artifacts/data/character.jsonl
+      train-character-model artifacts/data/character.jsonl --epochs 50
+    """
+    path = data or training_file(TRAINING_FILE)
+    if path is None:
+        raise click.UsageError(
+            f"no DATA given and {DATA_VARIABLE} is not set; `generate-training-data --output data.jsonl` makes sample "
+            f"data, then give data.jsonl as DATA"
+        )
+    try:
+        if validate_only:
+            _validate(path, as_json)
+        else:
+            _train(path, as_json, **options)
+    except KeyboardInterrupt:
+        err.print("Stopped by Ctrl-C before the first epoch began.")
+        raise click.exceptions.Exit(130) from None
+
+
+def _validate(path: Path, as_json: bool) -> None:
+    from storyteller_trainer.character.survey import survey, survey_tables
+
+    found = survey(path)
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(found))
+    else:
+        for problem in found.first_problems:
+            out.print(f"{path}: {problem}", markup=False)
+        if found.problems > len(found.first_problems):
+            out.print(f"... and {found.problems - len(found.first_problems)} more")
+        for table in survey_tables(found):
+            out.print(table)
+    if found.problems or not found.examples:
+        raise click.exceptions.Exit(1)
+
+
+def _train(
+    path: Path,
+    as_json: bool,
+    *,
+    output_dir: Path,
+    cache_dir: Path,
+    device: str,
+    preset: str | None,
+    resume: bool,
+    **options: Any,
+) -> None:
+    import msgspec
+
+    from storyteller_trainer.character.dataset import load_dataset
+    from storyteller_trainer.character.run import Interrupted, train_character_model
+    from storyteller_trainer.character.summary import closing_lines, summary_tables
+    from storyteller_trainer.device import choose_device, describe_device
+
+    def notify(line: str) -> None:
+        err.print(line, markup=False)
+
+    place = choose_device(device)
+    dataset = load_dataset(path, cache_dir)
+    for line in (*dataset.notices, describe_device(place)):
+        notify(line)
+    try:
+        summary = train_character_model(
+            dataset, output_dir, place, preset=preset, options=options, resume=resume, notify=notify
+        )
+    except Interrupted as stopped:
+        notify(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
+        notify(f"  train-character-model {path} --output-dir {output_dir} --resume")
+        raise click.exceptions.Exit(130) from None
+    if as_json:
+        print_json(msgspec.to_builtins(summary))
+        return
+    for table in summary_tables(summary):
+        out.print(table)
+    for line in closing_lines(summary):
+        out.print(line, markup=False)

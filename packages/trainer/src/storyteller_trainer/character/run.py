@@ -1,0 +1,294 @@
+"""A training run on disk: what is written when, so that it can be killed at any moment and resumed.
+
+After every epoch: `best.safetensors` if the epoch was the best, then its row in `history.jsonl`, then
+`last.safetensors`, then `run.json`. A file is renamed into place (a row is appended), so `last` never speaks of an
+epoch whose other files are missing. A run that was killed goes on from `last`: later rows of the history are cut off
+and their epochs are run again, on the CPU with the same result to the bit. `last` is first written before epoch 1.
+
+A new run in the folder of an old one leaves the old `best` and `run.json` in place until its own first epoch is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import write_atomic
+from storyteller_schema.metadata import fingerprint
+
+from storyteller_trainer.character.checkpoint import (
+    BEST,
+    LAST,
+    OPTIMIZER_PREFIX,
+    CheckpointMetadata,
+    check_fingerprint,
+)
+from storyteller_trainer.character.dataset import CharacterDataset
+from storyteller_trainer.character.interrupt import deferred_interrupt
+from storyteller_trainer.character.recipe import RECIPES, Recipe
+from storyteller_trainer.character.split import split_by_cell
+from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
+from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Side, Trainer
+from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
+from storyteller_trainer.progress import EpochProgress
+
+HISTORY = "history.jsonl"
+SUMMARY = "run.json"
+
+
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `history.jsonl`. It holds no times, so that the same run always writes the same bytes."""
+
+    epoch: int
+    learning_rate: float
+    train: Losses
+    validation: Losses
+    #: Validation loss by term, unweighted.
+    terms: dict[str, float]
+    #: Validation accuracy by field; of binary fields as the engine cuts.
+    accuracy: dict[str, float]
+
+
+class LastMetadata(CheckpointMetadata, frozen=True, kw_only=True):
+    """What `last.safetensors` says beyond what every checkpoint says: all that is needed to go on."""
+
+    course: Course
+    #: Spent in the loop so far.
+    seconds: float
+
+
+class Interrupted(Exception):
+    """Ctrl-C stopped the run; what is complete is on disk."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(f"stopped by Ctrl-C during epoch {epochs + 1}")
+        #: Complete epochs on disk.
+        self.epochs = epochs
+
+
+def train_character_model(
+    data: CharacterDataset,
+    folder: Path,
+    device: torch.device,
+    *,
+    preset: str | None = None,
+    options: dict[str, Any] | None = None,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda line: None,
+) -> RunSummary:
+    """Trains a network, or goes on training it, and leaves everything about it in a folder.
+
+    Args:
+        data: from `load_dataset`.
+        folder: of the run.
+        device: from `choose_device`.
+        preset: the recipe's name; None for `reference`, or for what the resumed run had.
+        options: values of the recipe that the user gave; None stands for one that was not given.
+        resume: go on with the run in the folder; if there is none, begin one.
+        notify: called with lines for the user.
+
+    Raises:
+        StorytellerError: the data cannot be split, the resumed run was another one, training diverged, or the folder
+            cannot be written to.
+        Interrupted: Ctrl-C.
+    """
+    last = folder / LAST
+    saved = None
+    if resume and last.exists():
+        saved = read_metadata(last, LastMetadata)
+        check_fingerprint(last, saved.schema_fingerprint)
+        _check_data(last, saved, data)
+    recipe = _recipe(last, saved, preset, options or {})
+    run = _Run(data, folder, device, recipe)
+    if saved:
+        run.load()
+        notify(f"Going on with {folder} after epoch {saved.epoch}")
+    else:
+        if resume:
+            notify(f"{folder} holds no run to go on with: beginning one")
+        elif (folder / BEST).exists():
+            notify(f"{folder} holds an earlier run: its best stays until the first epoch of this one is done")
+        run.begin()
+    return run.execute()
+
+
+class _Run:
+    """A trainer and the folder in which it leaves its results."""
+
+    def __init__(self, data: CharacterDataset, folder: Path, device: torch.device, recipe: Recipe) -> None:
+        split = split_by_cell(data.cells, data.cell_names, recipe.val_fraction, recipe.seed)
+        sides = (Side.of(data.features[rows], data.labels[rows], device) for rows in split)
+        self._trainer = Trainer(recipe, *sides)
+        self._folder = folder
+        self._data = data
+        self._irreducible, self._best_accuracy = ceiling(data, recipe.head_weights)
+        self._facts = DataSummary(
+            file=str(data.path),
+            hash=data.content_hash,
+            examples=len(data),
+            cells=len(data.cell_names),
+            duplicates=data.duplicates,
+            train_examples=len(split.train),
+            validation_examples=len(split.validation),
+        )
+        self._device = device
+        self._seconds = 0.0
+        self._versions = package_versions()
+
+    def begin(self) -> None:
+        """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
+        # In this order: a history too long for `last` is cut when the run is resumed.
+        self._save_last(self._trainer.validate())
+        write_atomic(self._folder / HISTORY, "")
+
+    def load(self) -> None:
+        """Takes over what `last` holds and cuts off the history of epochs that it does not know."""
+        path = self._folder / LAST
+        tensors, saved = read_tensors(path, LastMetadata)
+        of_optimizer = {
+            name.removeprefix(OPTIMIZER_PREFIX): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(OPTIMIZER_PREFIX)
+        }
+        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(OPTIMIZER_PREFIX)}
+        try:
+            self._trainer.load_state(weights, of_optimizer, saved.course)
+        except (KeyError, RuntimeError) as error:
+            raise StorytellerError(f"{path}: its tensors do not fit the network ({error}); train anew") from error
+        self._seconds = saved.seconds
+        history = self._folder / HISTORY
+        rows = history.read_bytes().splitlines(keepends=True) if history.exists() else []
+        write_atomic(history, b"".join(rows[: saved.epoch]))
+
+    def execute(self) -> RunSummary:
+        """Epoch after epoch until the recipe says stop."""
+        trainer = self._trainer
+        course = trainer.course
+        with deferred_interrupt() as check, EpochProgress(trainer.recipe.epochs, course.epoch) as progress:
+
+            def after_step(step: int) -> None:
+                progress.step(step, trainer.steps_per_epoch)
+                check()
+
+            while not trainer.should_stop():
+                started = time.perf_counter()
+                try:
+                    epoch = trainer.run_epoch(after_step)
+                except KeyboardInterrupt:
+                    raise Interrupted(course.epoch) from None
+                self._seconds += time.perf_counter() - started
+                self._save(epoch)
+                progress.epoch(epoch.number, _figures(epoch, course))
+        return self._summarise()
+
+    def _save(self, epoch: Epoch) -> None:
+        if epoch.is_best:
+            save_tensors(self._folder / BEST, self._trainer.model.state_dict(), self._metadata(epoch.validation))
+        with (self._folder / HISTORY).open("ab") as history:
+            history.write(msgspec.json.encode(_row(epoch)) + b"\n")
+        self._save_last(epoch.validation)
+        self._summarise()
+
+    def _save_last(self, evaluation: Evaluation) -> None:
+        optimizer = {f"{OPTIMIZER_PREFIX}{name}": tensor for name, tensor in self._trainer.state().items()}
+        metadata = LastMetadata(
+            **msgspec.structs.asdict(self._metadata(evaluation)), course=self._trainer.course, seconds=self._seconds
+        )
+        save_tensors(self._folder / LAST, self._trainer.model.state_dict() | optimizer, metadata)
+
+    def _metadata(self, evaluation: Evaluation) -> CheckpointMetadata:
+        return CheckpointMetadata(
+            schema_fingerprint=fingerprint(),
+            epoch=self._trainer.course.epoch,
+            val_loss=evaluation.losses.total,
+            head_losses=evaluation.losses.heads,
+            term_losses=evaluation.terms,
+            metrics=evaluation.metrics,
+            data_hash=self._data.content_hash,
+            parameters=sum(parameter.numel() for parameter in self._trainer.model.parameters()),
+            config=self._trainer.recipe.as_dict(),
+            versions=self._versions,
+        )
+
+    def _summarise(self) -> RunSummary:
+        """Writes `run.json`, from what the best checkpoint says of itself."""
+        best = read_metadata(self._folder / BEST, CheckpointMetadata)
+        if best.metrics is None:
+            raise StorytellerError(f"{self._folder / BEST}: holds no metrics; train anew")
+        summary = RunSummary(
+            finished=self._trainer.should_stop(),
+            epochs=self._trainer.course.epoch,
+            best_epoch=best.epoch,
+            val_loss=best.val_loss,
+            head_losses=best.head_losses,
+            term_losses=best.term_losses,
+            irreducible=self._irreducible,
+            best_accuracy=self._best_accuracy,
+            metrics=best.metrics,
+            seconds=self._seconds,
+            checkpoint=str(self._folder / BEST),
+            device=str(self._device),
+            data=self._facts,
+            recipe=self._trainer.recipe.as_dict(),
+            versions=self._versions,
+        )
+        write_atomic(self._folder / SUMMARY, msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+        return summary
+
+
+def _figures(epoch: Epoch, course: Course) -> str:
+    return (
+        f"train {epoch.train.total:.4f}  val {epoch.validation.losses.total:.4f}  "
+        f"best {course.best_loss:.4f} (epoch {course.best_epoch})  lr {epoch.learning_rate:.1e}"
+    )
+
+
+def _row(epoch: Epoch) -> HistoryRow:
+    metrics = epoch.validation.metrics
+    accuracy = {name: score.accuracy for name, score in metrics.categorical.items()}
+    accuracy |= {name: score.as_engine.accuracy for name, score in metrics.binary.items()}
+    accuracy |= {name: score.accuracy for name, score in metrics.continuous.items() if score.accuracy is not None}
+    return HistoryRow(
+        epoch=epoch.number,
+        learning_rate=epoch.learning_rate,
+        train=epoch.train,
+        validation=epoch.validation.losses,
+        terms=epoch.validation.terms,
+        accuracy=accuracy,
+    )
+
+
+def _check_data(last: Path, saved: LastMetadata, data: CharacterDataset) -> None:
+    if saved.data_hash != data.content_hash:
+        raise StorytellerError(
+            f"{last}: trained on a file with SHA-256 {saved.data_hash}, but {data.path} has {data.content_hash}; "
+            f"give the same data, or train anew without --resume"
+        )
+
+
+def _recipe(last: Path, saved: LastMetadata | None, preset: str | None, options: dict[str, Any]) -> Recipe:
+    """The recipe that the user asked for; a resumed run keeps its own, and only its number of epochs may change."""
+    if saved is None:
+        return RECIPES[preset or "reference"].with_options(**options)
+    try:
+        own = Recipe(**saved.config)
+    except TypeError as error:
+        raise StorytellerError(f"{last}: made by another version of the trainer ({error}); train anew") from error
+    asked = RECIPES[preset].with_options(**options) if preset else own.with_options(**options)
+    before = own.as_dict()
+    changes = [
+        f"{name} {before[name]!r} -> {value!r}"
+        for name, value in asked.as_dict().items()
+        if value != before[name] and name != "epochs"
+    ]
+    if changes:
+        raise StorytellerError(
+            f"{last}: a resumed run keeps its recipe, but these values differ: {', '.join(changes)}; "
+            f"leave the options out, or train anew without --resume"
+        )
+    return asked

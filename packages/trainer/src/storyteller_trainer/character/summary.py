@@ -1,0 +1,125 @@
+"""What a run came to: `run.json`, and the table that is printed at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.table import Table
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.predictions import HEADS
+
+from storyteller_trainer.character.dataset import CharacterDataset, manifest_path
+from storyteller_trainer.character.metrics import Metrics
+from storyteller_trainer.sample.irreducible import IrreducibleLoss, combine
+
+
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The training file and how it was divided."""
+
+    file: str
+    #: SHA-256, hex, of the file.
+    hash: str
+    examples: int
+    cells: int
+    duplicates: int
+    train_examples: int
+    validation_examples: int
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `run.json`; losses and metrics are those of the best epoch on the validation side."""
+
+    #: Whether the run came to its end, by its number of epochs or by patience.
+    finished: bool
+    epochs: int
+    best_epoch: int
+    val_loss: float
+    head_losses: dict[str, float]
+    term_losses: dict[str, float]
+    #: The lowest loss that the data's labels allow, with the same head weights; None where its manifest tells none.
+    irreducible: IrreducibleLoss | None
+    #: By field, the highest accuracy to be expected of any model; empty where the manifest tells none.
+    best_accuracy: dict[str, float]
+    metrics: Metrics
+    #: Spent in the loop, over all resumed parts.
+    seconds: float
+    #: The file with the best weights.
+    checkpoint: str
+    device: str
+    data: DataSummary
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+
+
+class _Ceiling(msgspec.Struct):
+    irreducible_loss: IrreducibleLoss | None = None
+    best_accuracy: dict[str, float] = {}
+
+
+def ceiling(data: CharacterDataset, head_weights: dict[str, float]) -> tuple[IrreducibleLoss | None, dict[str, float]]:
+    """What the manifest says no model can go beyond: the lowest loss, for these head weights, and the best accuracies.
+
+    Raises:
+        StorytellerError: the manifest tells them in another form.
+    """
+    try:
+        told = msgspec.convert(data.manifest or {}, _Ceiling)
+    except msgspec.ValidationError as error:
+        raise StorytellerError(f"{manifest_path(data.path)}: {error}; make the data again, or delete it") from error
+    loss = told.irreducible_loss
+    return (combine(loss.terms, head_weights) if loss else None), told.best_accuracy
+
+
+def summary_tables(summary: RunSummary) -> list[Table]:
+    """Losses by head, then how often the predictions are right."""
+    return [_losses(summary), _accuracies(summary)]
+
+
+def _losses(summary: RunSummary) -> Table:
+    lowest = summary.irreducible
+    table = Table(
+        "loss", title=f"Validation, best epoch {summary.best_epoch} of {summary.epochs}", title_justify="left"
+    )
+    for heading in ("weight", "validation", *(("irreducible", "excess") if lowest else ())):
+        table.add_column(heading, justify="right")
+    rows = [(name, f"{summary.recipe[f'{name}_weight']:g}", summary.head_losses[name]) for name in HEADS]
+    for name, weight, loss in (*rows, ("total", "", summary.val_loss)):
+        floor = [getattr(lowest, name)] if lowest else []
+        table.add_row(name, weight, *(f"{value:.4f}" for value in (loss, *floor, *(loss - value for value in floor))))
+    return table
+
+
+def _accuracies(summary: RunSummary) -> Table:
+    """Binary predictions are read twice: cut at a probability of one half, and at the raw value where the engine does."""
+    metrics, best = summary.metrics, summary.best_accuracy
+    table = Table("prediction")
+    for heading in ("accuracy", "engine's cut", *(("at best",) if best else ())):
+        table.add_column(heading, justify="right")
+
+    def add(name: str, *figures: float | None) -> None:
+        shown = [*figures, *([best.get(name)] if best else [])]
+        table.add_row(name, *("" if figure is None else f"{figure:.1%}" for figure in shown))
+
+    for name, categorical in metrics.categorical.items():
+        add(name, categorical.accuracy, None)
+    for name, continuous in metrics.continuous.items():
+        if continuous.accuracy is not None:
+            add(name, continuous.accuracy, None)
+    for name, binary in metrics.binary.items():
+        add(name, binary.at_even_odds.accuracy, binary.as_engine.accuracy)
+        add(f"{name} F1", binary.at_even_odds.f1, binary.as_engine.f1)
+    return table
+
+
+def closing_lines(summary: RunSummary) -> list[str]:
+    """What does not fit into a table."""
+    delta = summary.term_losses["emotion.intensity_delta"]
+    ended = "finished" if summary.finished else "not finished"
+    return [
+        f"squared error of the intensity deltas: {delta:.5f}",
+        f"{ended} in {summary.seconds:.1f} s on {summary.device}; "
+        f"trained on {summary.data.train_examples} examples, judged on {summary.data.validation_examples}",
+        f"best weights: {Path(summary.checkpoint)}",
+    ]

@@ -1,0 +1,119 @@
+"""`--validate-only`: every problem of a training file, and the shape of what is sound in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from rich.table import Table
+from storyteller_schema.features import FEATURES
+from storyteller_schema.layout import Kind
+from storyteller_schema.predictions import PREDICTIONS
+
+from storyteller_trainer.character.dataset import join_chunks, read_chunks
+from storyteller_trainer.character.problems import ProblemLog
+from storyteller_trainer.character.rules import Floats
+from storyteller_trainer.character.source import check_file
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a file. Balance and regions are of the sound examples alone."""
+
+    file: str
+    problems: int
+    #: Kind of problem to how often it was found.
+    problems_by_kind: dict[str, int]
+    #: The first problems, as they are told to the user.
+    first_problems: list[str]
+    #: Lines with at least one problem.
+    lines_with_problems: int
+    #: Sound lines.
+    examples: int
+    cells: int
+    duplicates: int
+    #: One-hot label field to variant to number of examples; `none` counts labels that are all zero.
+    classes: dict[str, dict[str, int]]
+    #: Binary label field to the share that is 1.
+    rates: dict[str, float]
+    #: Float label field to its lowest, mean and highest value.
+    numbers: dict[str, tuple[float, float, float]]
+    #: Feature region to the mean number of slots that are not all zero, and the number of slots it has.
+    filled_slots: dict[str, tuple[float, int]]
+
+
+def survey(path: Path) -> Survey:
+    """Reads a whole training file, sound or not; the cache is neither used nor filled.
+
+    Raises:
+        StorytellerError: the file cannot be read at all.
+    """
+    check_file(path)
+    log = ProblemLog()
+    arrays = join_chunks(read_chunks(path, log.add))
+    labels = {
+        kind: {
+            f"{region.name}.{field.name}": (field, arrays.labels[:, region.locate(field.name)])
+            for region in PREDICTIONS.regions
+            for field in region.fields
+            if field.kind is kind
+        }
+        for kind in Kind
+    }
+    some = len(arrays.labels) > 0
+    return Survey(
+        file=str(path),
+        problems=log.total,
+        problems_by_kind={kind.value: count for kind, count in log.counts.most_common()},
+        first_problems=[str(problem) for problem in log.first],
+        lines_with_problems=len(log.lines),
+        examples=len(arrays.labels),
+        cells=len(arrays.cell_names),
+        duplicates=arrays.duplicates,
+        classes={name: _classes(field.labels, values) for name, (field, values) in labels[Kind.ONE_HOT].items()},
+        rates={name: float(values.mean()) for name, (_, values) in labels[Kind.BINARY].items() if some},
+        numbers={
+            name: (float(values.min()), float(values.mean()), float(values.max()))
+            for name, (_, values) in labels[Kind.FLOAT].items()
+            if some
+        },
+        filled_slots=_filled(arrays.features) if some else {},
+    )
+
+
+def _classes(names: tuple[str, ...], one_hot: Floats) -> dict[str, int]:
+    counts = dict(zip(names, one_hot.sum(axis=0).astype(int).tolist(), strict=True))
+    none = int((~one_hot.any(axis=1)).sum())
+    return counts | ({"none": none} if none else {})
+
+
+def _filled(features: Floats) -> dict[str, tuple[float, int]]:
+    return {
+        region.name: (
+            float(features[:, region.span].reshape(-1, region.slots, region.per_slot).any(2).sum(1).mean()),
+            region.slots,
+        )
+        for region in FEATURES.regions
+    }
+
+
+def survey_tables(found: Survey) -> list[Table]:
+    """Problems by kind, if there are any, then the shape of the data."""
+    tables = []
+    if found.problems:
+        problems = Table("problem", title=f"{found.problems} problems in {found.lines_with_problems} lines")
+        problems.add_column("count", justify="right")
+        for kind, count in found.problems_by_kind.items():
+            problems.add_row(kind, str(count))
+        tables.append(problems)
+    title = f"{found.examples} examples, {found.cells} cells, {found.duplicates} duplicates"
+    shape = Table("field", "of the sound examples", title=title)
+    for name, counts in found.classes.items():
+        shares = (f"{label} {count / max(found.examples, 1):.1%}" for label, count in counts.items())
+        shape.add_row(name, ", ".join(shares))
+    for name, rate in found.rates.items():
+        shape.add_row(name, f"{rate:.1%} are 1")
+    for name, (low, mean, high) in found.numbers.items():
+        shape.add_row(name, f"{low:.3g} to {high:.3g}, mean {mean:.3g}")
+    for name, (filled, slots) in found.filled_slots.items():
+        shape.add_row(f"features: {name}", f"{filled:.1f} of {slots} slots filled")
+    return [*tables, shape]
