@@ -49,9 +49,9 @@ def parse_markup(line: str) -> list[Piece]:
         pieces.append(Piece(match["text"], category, named(EntityRole, match["role"])))
         position = match.end()
     pieces.append(Piece(line[position:]))
-    for text, category, _ in pieces:
-        if category is None and re.search(r"[][|]", text):
-            raise StorytellerError(f"a bracket in {text.strip()!r} is no [text|CATEGORY:Role]")
+    for piece in pieces:
+        if piece.category is None and re.search(r"[][|]", piece.text):
+            raise StorytellerError(f"a bracket in {piece.text.strip()!r} is no [text|CATEGORY:Role]")
     return [piece for piece in pieces if piece.text]
 
 
