@@ -103,8 +103,8 @@ def decode_spans(logits: ArrayLike, offsets: Sequence[tuple[int, int]], special:
 def encode_bio(spans: Iterable[Span], offsets: Sequence[tuple[int, int]], special: Sequence[bool]) -> NDArray[np.int64]:
     """Label ids [tokens] for training: B- on the first token a span touches, I- on the others, O elsewhere.
 
-    A special token gets IGNORE_INDEX. A token that touches two spans belongs to the first, and a span that
-    is left without a token leaves no label. Spans that start and end where tokens do come back unchanged from `assemble_spans`.
+    A special token gets IGNORE_INDEX. A token that touches two spans belongs to the first, and a span that is left
+    without a token leaves no label. Spans that start and end where tokens do come back unchanged from `assemble_spans`.
 
     Raises:
         StorytellerError: a span is empty, two spans overlap, or offsets and flags differ in length.
