@@ -18,7 +18,7 @@ from storyteller_schema.files import write_atomic
 from storyteller_schema.metadata import event_fingerprint
 from tokenizers import Tokenizer
 
-from storyteller_trainer.checkpoint import package_versions, read_tensors
+from storyteller_trainer.checkpoint import package_versions, read_tensors, save_tensors
 from storyteller_trainer.events.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.models import Model, Task, build_model
 from storyteller_trainer.events.tokenizer import read_tokenizer
@@ -73,6 +73,11 @@ def save_encoder(folder: Path, encoder: Encoder) -> None:
     """Writes what does not change during a run: the encoder's configuration and its tokenizer."""
     write_atomic(folder / TOKENIZER, encoder.tokenizer.to_str(pretty=True))
     write_atomic(folder / ENCODER_CONFIG, encoder.model.config.to_json_string(use_diff=False))
+
+
+def save_weights(path: Path, model: Model, metadata: EventMetadata) -> None:
+    """Writes the weights and what is known about them as one file, atomically."""
+    save_tensors(path, model.state_dict(), metadata)
 
 
 def load_event_checkpoint(path: Path) -> EventCheckpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from storyteller_schema.events import BIO_LABELS, IGNORE_INDEX
 from torch import Tensor
 from torch.nn import functional
+
+from storyteller_trainer.events.encoding import Batch
 
 #: No label weighs more than this, however rare it is.
 MAX_LABEL_WEIGHT = 10.0
@@ -57,3 +59,18 @@ def ner_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     if not bool((labels != IGNORE_INDEX).any()):
         return logits.sum() * 0.0
     return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORE_INDEX)
+
+
+def task_losses(logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+    """The loss of each task that the model has logits for: `event` and/or `ner`, each a scalar.
+
+    Args:
+        logits: as `models.named_logits` gives them.
+        weights: [L], of the labels.
+    """
+    losses = {}
+    if "event" in logits:
+        losses["event"] = event_loss(logits["event"], batch.kinds)
+    if "ner" in logits:
+        losses["ner"] = ner_loss(logits["ner"], batch.labels, weights)
+    return losses
