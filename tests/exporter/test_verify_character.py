@@ -14,11 +14,12 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 from storyteller_exporter import character, notes
 from storyteller_exporter.character import FILE_NAME
+from storyteller_exporter.character_quality import alignment, quality
 from storyteller_exporter.findings import Status, Verification
 from storyteller_exporter.verify import verify, write_report
 from storyteller_exporter.verify_cli import main
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.predictions import HEADS
+from storyteller_schema.predictions import HEADS, PREDICTIONS
 
 Edited = Callable[[Callable[[onnx.ModelProto], object]], Path]
 
@@ -330,6 +331,58 @@ def test_random_outputs_are_found(edited: Edited) -> None:
     report = verify(edited(add_noise))
     assert "emotion" in detail(report, "deterministic")
     assert "deterministic" in failures(report)
+
+
+# --- eight-bit files ---------------------------------------------------------------------------------------------
+
+
+def test_int8_file_is_judged_by_loss_and_accuracy(exported_int8: Path, run: Path, data: Path) -> None:
+    report = verify(exported_int8, checkpoint=run, data=data)
+    assert report.passed
+    assert report.differences == []
+    assert [change.name for change in report.changes] == [
+        "loss",
+        "action.type accuracy",
+        "action.context accuracy",
+        "speech.register accuracy",
+        "thought.awareness accuracy",
+        "speech.occurs accuracy",
+        "emotion.awareness_shift accuracy",
+        "thought.dominant_emotion_index accuracy",
+    ]
+    assert report.changes[0].reference != report.changes[0].found
+
+
+def test_int8_file_is_not_judged_without_data(exported_int8: Path, run: Path) -> None:
+    report = verify(exported_int8, checkpoint=run)
+    assert status(report, "quality") is Status.SKIPPED
+    assert "--data" in detail(report, "quality")
+    assert report.changes == []
+
+
+def test_int8_file_that_lost_too_much_fails(exported_int8: Path, run: Path, data: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(exported_int8))
+    change(model, "heads.thought.2.bias", lambda bias: bias + 9 * np.eye(6)[0])
+    path = tmp_path / FILE_NAME
+    path.write_bytes(model.SerializeToString())
+    report = verify(path, checkpoint=run, data=data)
+    assert not report.passed
+    assert "loss" in [entry.name for entry in report.changes if not entry.passed]
+    result = CliRunner().invoke(main, [str(path), "--checkpoint", str(run), "--data", str(data)])
+    assert result.exit_code == 1
+    assert "allowed" in result.stdout
+
+
+def test_loss_does_not_see_aligned_thresholds() -> None:
+    rng = np.random.default_rng(3)
+    outputs = rng.standard_normal((20, PREDICTIONS.size), dtype=np.float32)
+    labels = np.zeros((20, PREDICTIONS.size), dtype=np.float32)
+    labels[:, [0, 9, 20]] = 1.0
+    plain, shifted = quality(outputs, labels, aligned=False), quality(outputs + alignment(), labels, aligned=True)
+    assert shifted["loss"] == pytest.approx(plain["loss"], abs=1e-5)
+    occurs = outputs[:, PREDICTIONS.span("speech.occurs").start]
+    assert plain["speech.occurs"] == pytest.approx(np.mean(occurs <= 0.5))
+    assert shifted["speech.occurs"] == pytest.approx(np.mean(occurs <= 0))
 
 
 # --- checkpoints -------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import msgspec
 import torch
-from storyteller_schema.constants import BINARY_CUT, DELTA_FLOOR
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Kind
 from storyteller_schema.predictions import HEADS, PREDICTIONS
+from storyteller_schema.rules import BINARY_CUT, DELTA_FLOOR
 from storyteller_trainer.character.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from storyteller_trainer.character.model import CharacterModel
 from torch import nn

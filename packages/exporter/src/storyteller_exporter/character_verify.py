@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import HEADS, decode_outputs
 from storyteller_trainer.character.checkpoint import Checkpoint, load_checkpoint
 
 from storyteller_exporter import character
-from storyteller_exporter.character_cases import character_cases
-from storyteller_exporter.findings import Status, Verification
+from storyteller_exporter.character_cases import character_cases, evenly_spaced
+from storyteller_exporter.character_quality import ROWS, changes
+from storyteller_exporter.findings import Status, Verification, first_line
 from storyteller_exporter.inspection import Inspection
 from storyteller_exporter.parity import Arrays, Predictor, check_behaviour, compare_all, predictor
 
@@ -33,11 +35,12 @@ def verify_character(
     cases = character_cases(None if real is None else real.features)
     ran = check_behaviour(report, predict, cases, quantised=inspection.quantised)
     _check_decoding([outputs for _, outputs in ran], report)
-    if source is None:
-        report.add("parity", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
     reference = None if source is None else torch_predictor(character.reference_model(source, report.metadata))
     if inspection.quantised:
+        _check_quality(predict, reference, real, report)
         return
+    if reference is None:
+        report.add("parity", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
     compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
 
 
@@ -86,13 +89,35 @@ def _data(path: Path | None, report: Verification) -> Any | None:
     return real
 
 
+def _check_quality(predict: Predictor, reference: Predictor | None, real: Any | None, report: Verification) -> None:
+    """Eight-bit weights give other numbers: what counts is how good they are, one row at a time as the engine asks."""
+    if reference is None or real is None:
+        detail = "int8 is judged by its loss and accuracy on data: give --checkpoint and --data"
+        report.add("quality", Status.SKIPPED, detail)
+        return
+    features, labels = evenly_spaced(real.features, ROWS), evenly_spaced(real.labels, ROWS)
+    try:
+        rows = [_joined(predict({"features": features[index : index + 1]})) for index in range(len(features))]
+    except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
+        report.add("quality", Status.FAILED, f"could not be judged: {first_line(error)}")
+        return
+    aligned = character.is_aligned(report.metadata)
+    found = np.concatenate(rows)
+    report.changes = changes(_joined(reference({"features": features})), found, labels, aligned=aligned)
+    report.add("quality", Status.OK, f"judged on {len(labels):,} examples, one by one")
+
+
+def _joined(outputs: Arrays) -> NDArray[np.float32]:
+    return np.concatenate([outputs[head] for head in HEADS], axis=1)
+
+
 def _check_decoding(outputs: list[Arrays], report: Verification) -> None:
     """Every row can be read as the engine reads it."""
     rows, problems = 0, []
     for case in outputs:
         if not set(HEADS) <= set(case):
             continue  # reported as a missing output
-        for row in np.concatenate([case[head] for head in HEADS], axis=1):
+        for row in _joined(case):
             rows += 1
             try:
                 decode_outputs(row)

@@ -43,6 +43,17 @@ class Difference(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Change(msgspec.Struct, frozen=True):
+    """A figure of the model that was exported, and what became of it in the file."""
+
+    name: str
+    reference: float
+    found: float
+    #: By how much it may get worse.
+    limit: float
+    passed: bool
+
+
 class Verification(msgspec.Struct):
     """Everything found out about one file."""
 
@@ -55,6 +66,8 @@ class Verification(msgspec.Struct):
     #: |a - b| <= atol + rtol * |b| for every number; atol stands with each difference.
     rtol: float | None = None
     differences: list[Difference] = []
+    #: In place of parity, for a file whose numbers cannot be the same.
+    changes: list[Change] = []
     #: The file's key-value notes.
     metadata: dict[str, str] = {}
     #: Package name to version, of the process that verified.
@@ -73,7 +86,9 @@ class Verification(msgspec.Struct):
         """Nothing failed, and something was looked at."""
         checked = any(check.status is Status.OK for check in self.checks)
         failed = any(check.status is Status.FAILED for check in self.checks)
-        return checked and not failed and all(difference.passed for difference in self.differences)
+        return (
+            checked and not failed and all(d.passed for d in self.differences) and all(c.passed for c in self.changes)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain values, `passed` included."""

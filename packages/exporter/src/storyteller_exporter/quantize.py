@@ -15,6 +15,9 @@ from storyteller_exporter.torch_export import quiet
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
     """Dynamic quantisation of every matrix product: weights to int8 with one scale for each output channel.
 
+    The weights use seven of the eight bits. Processors without VNNI (before about 2020) add pairs of products in 16
+    bits, which full-range weights overflow: the file would be right here and silently wrong on a player's machine.
+
     Activations are rounded to eight bits while the model runs, with one scale for the whole batch: a row's outputs
     depend a little on the rows beside it. The engine sends one row at a time, so that is how to judge the result.
 
@@ -30,7 +33,7 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
         target = Path(folder) / "int8.onnx"
         try:
             with quiet():
-                quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+                quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
         except Exception as error:  # the library raises plain exceptions
             raise StorytellerError(f"ONNX Runtime could not quantise the model: {error}") from error
         return onnx.load(str(target))

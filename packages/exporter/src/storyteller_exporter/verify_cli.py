@@ -68,6 +68,9 @@ def show(report: Verification) -> None:
         for failed in (difference for difference in report.differences if not difference.passed):
             where = f"{failed.case}, against {failed.against}, {failed.output} {failed.detail}"
             out.print(f"[bold red]failed[/] {escape(where)}")
+    if report.changes:
+        out.print()
+        out.print(changes_table(report))
     verdict = "[bold green]passed[/]" if report.passed else "[bold red]FAILED[/]"
     out.print(f"\n{escape(report.file)}: {verdict}")
 
@@ -86,4 +89,14 @@ def differences_table(report: Verification) -> Table:
             value = "" if entry is None else "none" if entry.worst is None else f"{entry.worst:.1e}"
             row.append(value if entry is None or entry.passed else f"[bold red]{value}[/]")
         table.add_row(escape(case), against, f"{atol:g}", *row)
+    return table
+
+
+def changes_table(report: Verification) -> Table:
+    """A row for each figure: before, after, and by how much it may get worse."""
+    table = Table("figure", "PyTorch", "this file", "change", "allowed", box=None, header_style="bold")
+    for change in report.changes:
+        style = "" if change.passed else "[bold red]"
+        difference = f"{style}{change.found - change.reference:+.4f}"
+        table.add_row(change.name, f"{change.reference:.4f}", f"{change.found:.4f}", difference, f"{change.limit:g}")
     return table
