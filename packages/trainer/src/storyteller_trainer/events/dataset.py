@@ -1,20 +1,17 @@
-"""Event data files: reading, checking, and what a file holds at a glance."""
+"""Event data files: reading and checking."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.events import EntityCategory, EventKind, Register
 
 from storyteller_trainer.character.source import numbered_lines, sha256
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.problems import Problem, ProblemKind
 from storyteller_trainer.events.records import Reading, Record, parse_line
-from storyteller_trainer.events.skeleton import split_group
 
 #: Problems that `--validate-only` shows; the rest are counted.
 SHOWN = 20
@@ -47,23 +44,6 @@ class Inspection:
         """Counts problems, and keeps them if they are among the first."""
         self.counts.update(problem.kind for problem in problems)
         self.first += problems[: max(SHOWN - len(self.first), 0)]
-
-    def shape(self) -> dict[str, Any]:
-        """Numbers that describe the sound examples, ready for JSON."""
-        kinds = Counter(kind for example in self.examples for kind in example.event_kinds)
-        registers = Counter(example.register for example in self.examples)
-        categories = Counter(entity.category for example in self.examples for entity in example.entities)
-        return {
-            "examples": len(self.examples),
-            "event_kinds": {kind: kinds[kind] for kind in EventKind},
-            "several_kinds": sum(len(example.event_kinds) > 1 for example in self.examples),
-            "registers": {register: registers[register] for register in Register},
-            "entities": {category: categories[category] for category in EntityCategory},
-            "skeletons": len({split_group(example) for example in self.examples}),
-            "offsets": {reading: self.readings[reading] for reading in Reading},
-            "repeated_ids": len(self.examples) - len({example.id for example in self.examples}),
-            "repeated_texts": len(self.examples) - len({example.text for example in self.examples}),
-        }
 
 
 def inspect(path: Path) -> Inspection:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import torch
 from storyteller_schema.events import Span
@@ -20,8 +20,7 @@ from storyteller_trainer.events.models import Model, named_logits
 EVALUATION_BATCH = 64
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Losses and scores of the tasks that the model has."""
 
     #: `event` and/or `ner`, the mean over sentences.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -77,16 +77,12 @@ class Recipe:
         """
         return replace(self, **{name: value for name, value in options.items() if value is not None})
 
-    def as_dict(self) -> dict[str, Any]:
-        """Every value by its name, for a checkpoint's metadata."""
-        return asdict(self)
-
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """Linear warm-up, then linear decay; `step` counts from 0 to `steps` - 1."""
+        """Linear warm-up to the peak, then linear decay towards 0; `step` counts from 1 to `steps`."""
         warmup = math.ceil(self.warmup_ratio * steps)
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        return self.learning_rate * (steps - step) / (steps - warmup)
+        if step <= warmup:
+            return self.learning_rate * step / warmup
+        return self.learning_rate * (steps - step + 1) / (steps - warmup + 1)
 
 
 #: What an encoder needs that differs from the defaults. MiniLM has a sixth of the weights of a base-size encoder and
