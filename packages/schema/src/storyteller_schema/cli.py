@@ -12,6 +12,7 @@ from storyteller_schema import drift
 from storyteller_schema.console import err, group, json_option, out, print_json
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
+from storyteller_schema.golden import reference_document, with_our_vectors
 from storyteller_schema.metadata import plain_document, rich_document, write_document
 
 
@@ -35,7 +36,7 @@ def export(output: Path | None, rich: bool) -> None:
     Example:
       storyteller-schema export --rich -o schema.json
     """
-    text = write_document(rich_document() if rich else plain_document())
+    text = write_document(with_our_vectors(rich_document(), reference_document()) if rich else plain_document())
     if output is None:
         click.echo(text, nl=False)
     else:

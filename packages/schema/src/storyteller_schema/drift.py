@@ -7,11 +7,13 @@ counts as a difference: a check must not pass because it looked away.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
+
+import numpy as np
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.facts import CONSTANTS, FINGERPRINTS, Facts, Value, document_facts
+from storyteller_schema.golden import DECODE, ENCODE, add_vector_facts, reference_document, with_our_vectors
 from storyteller_schema.metadata import SchemaDocument, read_document, rich_document
 
 #: Stands in a row for what one side does not have.
@@ -87,13 +89,21 @@ def show(value: Value) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, tuple):
-        return "[" + ", ".join(f"{number:g}" for number in value) + "]"
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, float):
+        return str(np.float32(value)).removesuffix(".0")
     return str(value)
 
 
 def check_document(document: SchemaDocument, source: str) -> Report:
-    """Compares a schema, in the plain or the richer form, with this workspace."""
-    return compare(document_facts(rich_document()), document_facts(document), source)
+    """Compares a schema, in the plain or the richer form, with this workspace.
+
+    Raises:
+        StorytellerError: a golden vector's input is not one.
+    """
+    there = document_facts(document)
+    add_vector_facts(there, document)
+    return compare(_our_facts(document), there, source)
 
 
 def check_file(path: Path) -> Report:
@@ -111,25 +121,31 @@ def check_file(path: Path) -> Report:
     return check_document(read_document(content, str(path)), f"the engine's JSON {path}")
 
 
+def check_reference() -> Report:
+    """Compares the committed schema of the Rust reference crate, for when there is no engine at hand."""
+    return check_document(reference_document(), "the committed schema of the Rust reference crate")
+
+
 def check_rust(repository: Path) -> Report:
     """Compares the Rust source below a folder.
 
     Raises:
         StorytellerError: the folder holds no Rust, or not the engine's.
     """
-    # Imported here: the parser is needed by nothing else.
+    # Imported here: nothing else needs the parser.
     from storyteller_schema.rust_facts import rust_facts
     from storyteller_schema.rust_source import RustSource
 
     rust = RustSource.read(repository)
-    return compare(
-        document_facts(rich_document()), rust_facts(rust), f"the Rust source in {repository} ({len(rust.files)} files)"
-    )
+    return compare(_our_facts(), rust_facts(rust), f"the Rust source in {repository} ({len(rust.files)} files)")
 
 
-def check_reference() -> Report:
-    """Compares the committed schema of the Rust reference crate, for when there is no engine at hand."""
-    content = (files("storyteller_schema") / "data" / "reference_schema.json").read_bytes()
-    return check_document(
-        read_document(content, "reference_schema.json"), "the committed schema of the Rust reference crate"
-    )
+def _our_facts(inputs: SchemaDocument | None = None) -> Facts:
+    """This workspace's facts; the golden vectors are made from the inputs of another document."""
+    ours = rich_document()
+    facts = document_facts(ours)
+    # These stand even without inputs, so that a source that has none says so.
+    facts.topics |= {ENCODE: {}, DECODE: {}}
+    if inputs:
+        add_vector_facts(facts, with_our_vectors(ours, inputs))
+    return facts

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from storyteller_schema.metadata import EventInfo, RegionInfo, SchemaDocument
 
 #: What a fact says: a number, a name, or the floats of a one-hot.
@@ -67,6 +69,11 @@ class Facts:
             self.add(topic, f"{name}[{position}]", value, place)
 
 
+def as_float32(value: Value) -> Value:
+    """A number as the float32 it stands for, however many digits it was written with; anything else as it is."""
+    return float(np.float32(value)) if isinstance(value, float) else value
+
+
 def document_facts(document: SchemaDocument) -> Facts:
     """The facts that a document states; golden vectors are compared elsewhere, since they need code to run."""
     facts = Facts()
@@ -87,7 +94,7 @@ def document_facts(document: SchemaDocument) -> Facts:
         for member, floats in members.items():
             facts.add(one_hot_arms(name), f"one-hot {name}::{member}", floats)
     for name, number in (document.decode_rules or {}).items():
-        facts.add(DECODE_RULES, name, number)
+        facts.add(DECODE_RULES, name, as_float32(number))
     if document.events:
         add_event_facts(facts, document.events)
     return facts

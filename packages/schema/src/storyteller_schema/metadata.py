@@ -20,6 +20,7 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Layout
 from storyteller_schema.predictions import PREDICTIONS
+from storyteller_schema.scenario import Scenario
 
 #: The version of the contract as a whole; a change of either fingerprint raises it.
 SCHEMA_VERSION = 1
@@ -94,6 +95,20 @@ class EventInfo(msgspec.Struct, frozen=True):
     max_seq_length: int
 
 
+class EncodeVector(msgspec.Struct, frozen=True):
+    """A scenario and the 453 features that one side's code makes of it."""
+
+    scenario: Scenario
+    features: tuple[float, ...]
+
+
+class DecodeVector(msgspec.Struct, frozen=True):
+    """42 outputs and the prediction, as JSON, that one side's code reads from them."""
+
+    outputs: tuple[float, ...]
+    prediction: dict[str, Any]
+
+
 class SchemaDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The contract as JSON. The first four keys are the plain form; what a richer form may add is None when absent."""
 
@@ -111,6 +126,8 @@ class SchemaDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     one_hots: dict[str, dict[str, tuple[float, ...]]] | None = None
     decode_rules: dict[str, float] | None = None
     events: EventInfo | None = None
+    golden_encode: tuple[EncodeVector, ...] | None = None
+    golden_decode: tuple[DecodeVector, ...] | None = None
 
 
 def _regions(layout: Layout) -> tuple[RegionInfo, ...]:

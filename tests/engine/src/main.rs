@@ -1,0 +1,58 @@
+//! The stand-in's command line: JSON lines in on stdin, JSON lines out on stdout.
+//!
+//!     engine encode          a scenario per line      ->  453 features
+//!     engine decode          42 outputs per line      ->  the prediction
+//!     engine predict MODEL   453 features per line    ->  {"outputs": 42 floats, "prediction": ...}
+//!     engine bench MODEL N   nothing                  ->  one object of measurements over N predictions
+//!
+//! ONNX Runtime is loaded from the library that ORT_DYLIB_PATH names.
+
+use std::env;
+use std::error::Error;
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use storyteller_ml::bench;
+use storyteller_ml::features::encode_features;
+use storyteller_ml::model::CharacterModel;
+use storyteller_ml::prediction::decode_outputs;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["encode"] => each_line(|scenario| Ok(encode_features(&scenario))),
+        ["decode"] => each_line(|outputs: Vec<f32>| Ok(decode_outputs(&outputs)?)),
+        ["predict", model] => {
+            let environment = ort::init().build()?;
+            let mut model = CharacterModel::load(&environment, Path::new(model))?;
+            each_line(|features: Vec<f32>| {
+                let outputs = model.run(&features)?;
+                let prediction = decode_outputs(&outputs)?;
+                Ok(json!({"outputs": outputs, "prediction": prediction}))
+            })
+        }
+        ["bench", model, predictions] => {
+            let environment = ort::init().build()?;
+            let measurements = bench::measure(&environment, Path::new(model), predictions.parse()?)?;
+            println!("{}", serde_json::to_string(&measurements)?);
+            Ok(())
+        }
+        _ => Err("usage: engine encode | decode | predict MODEL | bench MODEL N".into()),
+    }
+}
+
+/// Reads a value from every line of stdin and writes what `work` makes of it.
+fn each_line<In: DeserializeOwned, Out: Serialize>(
+    mut work: impl FnMut(In) -> Result<Out, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in io::stdin().lock().lines() {
+        serde_json::to_writer(&mut out, &work(serde_json::from_str(&line?)?)?)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
