@@ -20,6 +20,9 @@ from storyteller_schema.errors import StorytellerError
 #: Folders that hold no part of the engine itself: build output, and code that only exercises it.
 SKIPPED_FOLDERS = frozenset({"target", "tests", "benches", "examples", "node_modules"})
 
+#: A pattern that names one variant: `Variant`, `Enum::Variant`, `&path::Enum::Variant { .. }`; groups: enum, variant.
+_VARIANT = re.compile(r"&?\s*(?:\w+\s*::\s*)*?(?:(\w+)\s*::\s*)?([A-Z]\w*)\s*(?:\{\s*\.\.\s*\}|\(\s*(?:\.\.|_)\s*\))?")
+
 
 class Unreadable(StorytellerError):
     """A piece of Rust that is there but is not of a form this module understands; says which and why."""
@@ -189,8 +192,7 @@ def _one_hot(function: Node, name: str, place: Place, owner: str | None) -> OneH
     arms: dict[str, tuple[float, ...]] = {}
     unread: list[str] = []
     for arm in _of_type(child_of(function, "body"), "match_arm"):
-        pattern = re.sub(r"\s|^&", "", text_of(child_of(arm, "pattern")))
-        path = re.fullmatch(r"(?:\w+::)*?(?:(\w+)::)?([A-Z]\w*)(?:\{\.\.\}|\((?:\.\.|_)\))?", pattern)
+        path = _VARIANT.fullmatch(text_of(child_of(arm, "pattern")))
         numbers = _numbers(child_of(arm, "value"))
         if path is None or numbers is None:
             unread.append(text_of(arm).rstrip(","))
