@@ -114,6 +114,7 @@ def test_a_bad_template_is_named(text: str, message: str) -> None:
         ("[phrases.aside]", "[phrases.thing]", "phrases.thing is empty or has the name of a slot"),
         ("saying {how}", "saying {aside}", "phrases.aside: 'saying {aside}': nothing to fill {aside} with"),
         ("kinds = [", "kind = [", "contains unknown field `kind`"),
+        ('words = ["slowly"]', "words = []", "slots.how has no words"),
         ('words = ["slowly"]', "words = [", "words.toml: "),
     ],
 )
@@ -132,7 +133,8 @@ GROUP = '[[templates]]\nkinds = ["SpeechAct"]\nregister = "player"\ntexts = ["{I
     ("content", "message"),
     [
         (GROUP, "no template with the primary kind StateAssertion in the register player"),
-        (GROUP + GROUP, "templates[1]: '{I:Actor} talk.' stands in the file twice"),
+        (GROUP + GROUP, "templates[1]: '{I:Actor} talk.' is empty or stands in the file twice"),
+        (GROUP.replace("{I:Actor} talk.", " "), "templates[0]: ' ' is empty"),
         (GROUP.replace('"SpeechAct"', ""), "templates[0]: kinds is empty or names one twice: []"),
         (GROUP.replace('"SpeechAct"', '"SpeechAct", "SpeechAct"'), "kinds is empty or names one twice"),
         (GROUP.replace("SpeechAct", "Song"), "Invalid enum value 'Song'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from random import Random
@@ -136,6 +136,8 @@ class Vocabulary:
         self._words = {slot: (tuple(entry.words), entry.category) for slot, entry in read.slots.items()}
         self._words |= {pronoun: ((pronoun,), category) for pronoun, category in read.pronouns.items()}
         for slot, (words, _) in self._words.items():
+            if not words:
+                raise StorytellerError(f"{name}: slots.{slot} has no words")
             bad = [w for w in words if not w.strip() or w.count("|") > 1 or w.endswith("|") or words.count(w) > 1]
             if bad:
                 raise StorytellerError(
@@ -150,11 +152,6 @@ class Vocabulary:
             branches = tuple(parse_template(text, self, f"{name}: phrases.{slot}") for text in phrase.phrases)
             phrases[slot] = Choice(branches, tuple(phrase.kinds))
         self._phrases = phrases
-
-    @property
-    def slots(self) -> Mapping[str, Sequence[str]]:
-        """The words of every slot, pronouns included."""
-        return {slot: words for slot, (words, _) in self._words.items()}
 
     def node(self, slot: str) -> Node:
         """What `{slot}` draws from.
@@ -222,8 +219,8 @@ def parse_templates(content: bytes, vocabulary: Vocabulary, name: str) -> list[T
         if not group.kinds or len(set(group.kinds)) < len(group.kinds):
             raise StorytellerError(f"{where}: kinds is empty or names one twice: {[str(kind) for kind in group.kinds]}")
         for text in group.texts:
-            if text in texts:
-                raise StorytellerError(f"{where}: {text!r} stands in the file twice")
+            if not text.strip() or text in texts:
+                raise StorytellerError(f"{where}: {text!r} is empty or stands in the file twice")
             texts.add(text)
             series = f"{group.kinds[0]}.{group.register}"
             numbers[series] = numbers.get(series, 0) + 1
