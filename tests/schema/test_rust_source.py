@@ -144,7 +144,7 @@ def test_enums(tmp_path: Path, declaration: str, numbers: dict[str, int]) -> Non
     [
         "fn one_hot_e(e: E) -> [f32; 2] { match e { E::A => [1.0, 0.0], E::B => [0.0, 1.0] } }",
         "fn one_hot_e(e: &E) -> [f32; 2] { match *e { enums::E::A => [1., 0.], crate::enums::E::B => [0f32, 1_f32] } }",
-        "fn one_hot_e(e: &E) -> [f32; 2] {\n match e {\n &E::A => {\n [ 1.0, /* B */\n 0.0 ] }\n E::B => {[0.0, 1.0]} }}",
+        "fn one_hot_e(e: &E) -> [f32; 2] {\nmatch e {\n &E::A => {\n [ 1.0, /* B */\n 0.0]}\n E::B => {[0.0, 1.0]} }}",
         "impl E { pub fn one_hot(&self) -> [f32; 2] { match self { Self::A => [1.0, 0.0], Self::B => [0.0, 1.0] } } }",
         "fn one_hot_e(e: E) -> [f32; 2] { use E::*; match e { A => [1.0, 0.0], B => [0.0, 1.0] } }",
         "fn one_hot_e(e: E) -> [f32; 2] { match e { E::A { .. } => [1.0, 0.0], E::B(_) => [0.0, 1.0] } }",
