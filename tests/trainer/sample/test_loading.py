@@ -271,6 +271,7 @@ def test_a_mistake_is_reported_with_file_path_and_value(
         (b'{"genres": [\n  {"id": "a",\n  }\n]}', "genres.json:3: not JSON"),
         (b'{"genres": [\n', "genres.json:2: not JSON"),
         (b"", "genres.json:1: not JSON"),
+        (b'{"genres": ' + b"[" * 100_000, "genres.json:1: not JSON"),
         (b'{"genres": "\xff"}', "genres.json: byte 12 is not UTF-8"),
         (b"[1, 2]", "genres.json: holds [1,2]; expected an object"),
     ],

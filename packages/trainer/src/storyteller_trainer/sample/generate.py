@@ -83,27 +83,22 @@ class Totals:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._seen = np.zeros(len(plan.cells), np.bool_)
+        self._coherence = 0.0
+        self._terms: dict[str, float] = {}
+        self._accuracy: dict[str, float] = {}
         self.valid = 0
         self.rejected = 0
-        self._seen = np.zeros(len(plan.cells), np.bool_)
-        self._sums: dict[str, dict[str, float]] = {"coherence": {}, "terms": {}, "accuracy": {}}
 
     def add(self, chunk: Chunk) -> None:
         """Counts one more chunk."""
         self.valid += len(chunk.features)
         self.rejected += chunk.rejected
         self._seen[chunk.cells] = True
-        for kind, values in (
-            ("coherence", {"": chunk.coherence}),
-            ("terms", chunk.lowest_terms),
-            ("accuracy", chunk.best_accuracy),
-        ):
-            sums = self._sums[kind]
+        self._coherence += float(chunk.coherence.sum())
+        for sums, values in ((self._terms, chunk.lowest_terms), (self._accuracy, chunk.best_accuracy)):
             for name, of_examples in values.items():
                 sums[name] = sums.get(name, 0.0) + float(of_examples.sum())
-
-    def _means(self, kind: str) -> dict[str, float]:
-        return {name: value / self.valid for name, value in self._sums[kind].items()}
 
     @property
     def cells(self) -> int:
@@ -113,17 +108,17 @@ class Totals:
     @property
     def mean_coherence(self) -> float:
         """Of the accepted examples."""
-        return self._means("coherence")[""]
+        return self._coherence / self.valid
 
     @property
     def irreducible(self) -> IrreducibleLoss:
         """Averaged over the accepted examples."""
-        return combine(self._means("terms"))
+        return combine({name: total / self.valid for name, total in self._terms.items()})
 
     @property
     def best_accuracy(self) -> dict[str, float]:
         """Averaged over the accepted examples."""
-        return self._means("accuracy")
+        return {name: total / self.valid for name, total in self._accuracy.items()}
 
     def require_some(self) -> None:
         """Refuses an empty result.

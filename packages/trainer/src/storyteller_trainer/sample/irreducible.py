@@ -1,8 +1,8 @@
 """The irreducible loss: the lowest expected loss that labels which are drawn at random leave to any model.
 
 Given the features, the best prediction of a categorical or binary label is its probability, and what remains of the
-cross-entropy is the label's entropy; the best prediction of a number is its mean, and what remains of the squared
-error is its variance (Cover and Thomas, Elements of Information Theory, chapters 2 and 8). Averaged over the examples
+cross-entropy is the label's entropy (Cover and Thomas, Elements of Information Theory, theorem 2.6.3); the best
+prediction of a number is its mean, and what remains of the squared error is its variance. Averaged over the examples
 of a data set, with the probabilities that the generator itself used, the figure is exact for that set's scenarios. A
 model also has to recognise the archetype from the layout of its axes, because features do not name axes. Where two
 archetypes look alike, or an axis that labels depend on lies beyond the 16 that are encoded, it is a lower bound.
@@ -119,15 +119,15 @@ def accepted(
 ) -> tuple[Conditionals, Float64]:
     """The label probabilities of examples that were not rejected, and [n, 8] that of a delta leaving its bounds.
 
+    Of what coherence depends on, only this is left to chance once the scenario is known: whether the action is Resist,
+    Wait or another, whether its context is SharedHistory, and which deltas take their intensity out of bounds. The
+    outcomes are enumerated, and by Bayes' rule each one's probability given acceptance follows.
+
     Args:
         features: [n, 453].
         labels: [n, 42]; only what is certain about them is used.
         given: what the label rules say about these scenarios, before any example is rejected.
         min_coherence: examples below were rejected, which changes the distribution of the labels of the others.
-
-    Of what coherence depends on, only this is left to chance once the scenario is known: whether the action is Resist,
-    Wait or another, whether its context is SharedHistory, and which deltas take their intensity out of bounds. The
-    outcomes are enumerated, and by Bayes' rule each one's probability given acceptance follows.
     """
     prior = _leaving_prior(features, given)
     # The (at most two) emotions that the event changes; of a register that changes fewer, others with probability 0.
@@ -159,6 +159,7 @@ def accepted(
         resists += does_resist * probability
         waits += does_wait * probability
         leaves_given += np.outer(probability, pattern)
+    # Nothing can be rejected (the sum of 24 probabilities may miss 1 by a rounding error).
     if np.all(total > 1 - 1e-12):
         return given, prior
 

@@ -91,7 +91,7 @@ def _read(path: Path, key: str) -> Any:
         raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StorytellerError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise StorytellerError(f"{path}:{_line(text, str(error))}: not JSON: {error}; correct it there") from error
     if not isinstance(content, dict):
         raise StorytellerError(f'{path}: holds {_short(content)}; expected an object {{"{key}": [...]}}')

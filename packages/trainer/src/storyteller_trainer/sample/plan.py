@@ -26,7 +26,9 @@ class SampleConfig:
     cells: int | None = None
     """How many cells; None for 1,303, or for as many as there are examples or cells in the genre if that is fewer."""
     examples: int | None = None
-    """How many examples to draw, spread over the cells as evenly as whole numbers allow; None for 15,000."""
+    """How many examples to draw, spread over the cells as evenly as whole numbers allow.
+
+    None for 15,000, or for one of each cell if that is more."""
     variations: int | None = None
     """How many examples to draw from each cell, in place of `examples`."""
     seed: int = 42
