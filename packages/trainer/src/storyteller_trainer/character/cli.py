@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 from storyteller_schema.console import command, err, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS, DATA_VARIABLE, training_file
+from storyteller_schema.settings import ARTIFACTS, training_file
 
 from storyteller_trainer.character.recipe import RECIPES, Recipe
+from storyteller_trainer.sample.default import sample_character_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "low_fantasy_folklore.jsonl"
@@ -67,7 +68,8 @@ def _recipe_options(function: Callable[..., None]) -> Callable[..., None]:
 def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
     """Train the character model on DATA, a JSONL file (plain or gzip).
 
-    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken. Ctrl-C stops after the
+    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made
+    on the spot, when that is not set. Ctrl-C stops after the
     step under way with exit code 130; --resume then goes on from the last complete epoch, as it does after a crash.
 
     \b
@@ -75,12 +77,7 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
       generate-training-data --output artifacts/data/character.jsonl
       train-character-model artifacts/data/character.jsonl --epochs 50
     """
-    path = data or training_file(TRAINING_FILE)
-    if path is None:
-        raise click.UsageError(
-            f"no DATA given and {DATA_VARIABLE} is not set; `generate-training-data --output data.jsonl` makes sample "
-            f"data, then give data.jsonl as DATA"
-        )
+    path = data or training_file(TRAINING_FILE) or sample_character_file(notify)
     try:
         if validate_only:
             _validate(path, as_json)
@@ -89,6 +86,11 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
     except KeyboardInterrupt:
         err.print("Stopped by Ctrl-C before the first epoch began.")
         raise click.exceptions.Exit(130) from None
+
+
+def notify(line: str) -> None:
+    """A line for the user, beside the result."""
+    err.print(line, markup=False)
 
 
 def _validate(path: Path, as_json: bool) -> None:
@@ -127,9 +129,6 @@ def _train(
     from storyteller_trainer.character.run import Interrupted, train_character_model
     from storyteller_trainer.character.summary import closing_lines, summary_tables
     from storyteller_trainer.device import choose_device, describe_device
-
-    def notify(line: str) -> None:
-        err.print(line, markup=False)
 
     place = choose_device(device)
     dataset = load_dataset(path, cache_dir)

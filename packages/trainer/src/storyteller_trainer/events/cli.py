@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 from storyteller_schema.console import command, err, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS, DATA_VARIABLE, training_file
+from storyteller_schema.settings import ARTIFACTS, training_file
 
 from storyteller_trainer.events.recipe import RECIPES, Precision, Recipe
 from storyteller_trainer.events.splits import Strategy
+from storyteller_trainer.sample.default import sample_event_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "event_classification.jsonl"
@@ -74,20 +75,16 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
     """Train the event and the entity classifier on DATA, a JSONL file (plain or gzip).
 
     Two sets are held out and scored: random sentences, and sentences of skeletons that training never saw. Without
-    DATA, training-data/event_classification.jsonl of $STORYTELLER_DATA_PATH is taken. Ctrl-C stops after the step under
-    way with exit code 130; --resume then goes on from the last complete epoch, as it does after a crash.
+    DATA, training-data/event_classification.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on the
+    spot, when that is not set. Ctrl-C stops after the step under way with exit code 130; --resume then goes on from
+    the last complete epoch, as it does after a crash.
 
     \b
     Example:
       generate-event-data --output artifacts/data/events.jsonl
       train-event-classifier artifacts/data/events.jsonl --task event --epochs 2
     """
-    path = data or training_file(TRAINING_FILE)
-    if path is None:
-        raise click.UsageError(
-            f"no DATA given and {DATA_VARIABLE} is not set; `generate-event-data --output data.jsonl` makes sample "
-            "data, then give data.jsonl as DATA"
-        )
+    path = data or training_file(TRAINING_FILE) or sample_event_file(notify)
     try:
         if validate_only:
             _validate(path, as_json)
@@ -96,6 +93,11 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
     except KeyboardInterrupt:
         err.print("Stopped by Ctrl-C before the first epoch began.")
         raise click.exceptions.Exit(130) from None
+
+
+def notify(line: str) -> None:
+    """A line for the user, beside the result."""
+    err.print(line, markup=False)
 
 
 def _validate(path: Path, as_json: bool) -> None:
@@ -136,9 +138,6 @@ def _train(
     from storyteller_trainer.events.models import Task
     from storyteller_trainer.events.run import Interrupted, Request, train_classifier
     from storyteller_trainer.events.summary import closing_lines, summary_tables
-
-    def notify(line: str) -> None:
-        err.print(line, markup=False)
 
     place = choose_device(device)
     dataset = load_events(path)

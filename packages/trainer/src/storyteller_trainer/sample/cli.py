@@ -12,15 +12,12 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from storyteller_schema.console import command, err, json_option, out, print_json
 from storyteller_schema.predictions import HEADS
-from storyteller_schema.settings import ARTIFACTS
 
+from storyteller_trainer.sample.default import CHARACTER_FILE
 from storyteller_trainer.sample.loading import find_descriptors, load_descriptors
 from storyteller_trainer.sample.manifest import Manifest
 from storyteller_trainer.sample.plan import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig, make_plan
 from storyteller_trainer.sample.writer import write_dataset
-
-#: Where `make data` and `make train` put the sample data.
-OUTPUT = ARTIFACTS / "data" / "character.jsonl"
 
 #: Away from a terminal, a line of progress is printed this often.
 SECONDS_BETWEEN_LINES = 5.0
@@ -45,7 +42,12 @@ SECONDS_BETWEEN_LINES = 5.0
     "there, else those shipped here]",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=OUTPUT, show_default=True, help="JSONL, or .jsonl.gz."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=CHARACTER_FILE,
+    show_default=True,
+    help="JSONL, or .jsonl.gz.",
 )
 @json_option
 def main(

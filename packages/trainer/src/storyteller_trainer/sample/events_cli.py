@@ -9,24 +9,29 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 from storyteller_schema.console import command, err, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS
 
+from storyteller_trainer.sample.default import EVENT_FILE, EVENT_SEED, EVENTS_PER_KIND
 from storyteller_trainer.sample.events import generate, summary, write_events, write_examples
 from storyteller_trainer.sample.prose import load_prose
 
 COLUMNS = ("examples", "player", "narrator", "templates", "skeletons", "entities", "bytes")
-DEFAULT_OUTPUT = ARTIFACTS / "data" / "events.jsonl"
 
 
 @command("generate-event-data")
 @click.option(
-    "--per-kind", type=click.IntRange(min=1), default=1000, show_default=True, help="Examples a primary kind."
+    "--per-kind",
+    type=click.IntRange(min=1),
+    default=EVENTS_PER_KIND,
+    show_default=True,
+    help="Examples a primary kind.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=2026, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=EVENT_SEED, show_default=True, help="Same seed, same bytes."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_OUTPUT,
+    default=EVENT_FILE,
     show_default=True,
     help="Where the JSONL goes; NAME.manifest.json lands beside it.",
 )
