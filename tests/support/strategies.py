@@ -65,67 +65,87 @@ axis_names: st.SearchStrategy[str] = st.text(max_size=8) | st.sampled_from(
     ["empathy", "Empathy", "distance_management", "distance-management", "Å", "z", "\ufffd", "\U0001f600", "a", "ab"]
 )
 
-_counts = st.integers(0, 40) | st.integers(0, 2**32 - 1)
-
 
 def members(enum: type[EnumT]) -> st.SearchStrategy[EnumT]:
     """One member of an enum."""
     return st.sampled_from(list(enum))
 
 
-substrates = st.builds(Substrate, central_tendency=numbers, variance=numbers, range_low=numbers, range_high=numbers)
-axes = st.builds(
-    Axis,
-    central_tendency=numbers,
-    variance=numbers,
-    range_low=numbers,
-    range_high=numbers,
-    temporal_layer=members(TemporalLayer),
-    provenance=members(Provenance),
-)
-edges = st.builds(
-    RelationalEdge,
-    trust_reliability=substrates,
-    trust_competence=substrates,
-    trust_benevolence=substrates,
-    affection=substrates,
-    debt=substrates,
-    topological_role=st.none() | members(TopologicalRole),
-)
-entries = st.builds(
-    HistoryEntry,
-    action_type=members(ActionType),
-    speech_register=members(SpeechRegister),
-    awareness=members(AwarenessLevel),
-    emotional_valence=numbers,
-)
+@st.composite
+def _scenarios(draw: st.DrawFn) -> Scenario:
+    # A scenario holds some hundred numbers. Drawing each of them alone takes hypothesis tens of milliseconds, so it
+    # draws a few and how many of everything there are, and a seeded generator deals them out.
+    pool = draw(st.lists(numbers, min_size=1, max_size=8))
+    counts = draw(st.lists(st.integers(0, 40) | st.integers(0, 2**32 - 1), min_size=2, max_size=2))
+    names = draw(st.lists(axis_names, max_size=10))
+    extra_axes, edge_count, turn_count = draw(st.tuples(st.integers(0, 24), st.integers(0, 7), st.integers(0, 5)))
+    random = draw(st.randoms(use_true_random=True))
+
+    def number() -> float:
+        return random.choice(pool)
+
+    def member(enum: type[EnumT]) -> EnumT:
+        return random.choice(list(enum))
+
+    def substrate() -> Substrate:
+        return Substrate(central_tendency=number(), variance=number(), range_low=number(), range_high=number())
+
+    def axis() -> Axis:
+        return Axis(
+            central_tendency=number(),
+            variance=number(),
+            range_low=number(),
+            range_high=number(),
+            temporal_layer=member(TemporalLayer),
+            provenance=member(Provenance),
+        )
+
+    def edge() -> RelationalEdge:
+        return RelationalEdge(
+            trust_reliability=substrate(),
+            trust_competence=substrate(),
+            trust_benevolence=substrate(),
+            affection=substrate(),
+            debt=substrate(),
+            topological_role=random.choice([None, *TopologicalRole]),
+        )
+
+    def turn() -> HistoryEntry:
+        return HistoryEntry(
+            action_type=member(ActionType),
+            speech_register=member(SpeechRegister),
+            awareness=member(AwarenessLevel),
+            emotional_valence=number(),
+        )
+
+    names += [f"axis_{random.randrange(100)}" for _ in range(extra_axes)]
+    return Scenario(
+        tensor={name: axis() for name in names},
+        emotional_state={
+            primary: PrimaryState(intensity=number(), awareness=member(AwarenessLevel))
+            for primary in draw(st.sets(members(Primary)))
+        },
+        self_edge=SelfEdge(
+            trust=SelfTrust(competence=number(), intentions=number(), reliability=number()),
+            affection=number(),
+            debt=number(),
+            history_weight=number(),
+            projection_accuracy=number(),
+        ),
+        relational_edges=tuple(edge() for _ in range(edge_count)),
+        scene_context=Scene(scene_type=member(SceneType), cast_size=counts[0], tension=number()),
+        player_event=PlayerEvent(
+            event_type=member(EventType),
+            emotional_register=member(EmotionalRegister),
+            confidence=number(),
+            target_count=counts[1],
+        ),
+        history=tuple(turn() for _ in range(turn_count)),
+    )
+
 
 #: Scenarios from empty to overfull: more axes, relations and turns than have a slot.
-scenarios: st.SearchStrategy[Scenario] = st.builds(
-    Scenario,
-    tensor=st.dictionaries(axis_names, axes, max_size=20),
-    emotional_state=st.dictionaries(
-        members(Primary), st.builds(PrimaryState, intensity=numbers, awareness=members(AwarenessLevel))
-    ),
-    self_edge=st.builds(
-        SelfEdge,
-        trust=st.builds(SelfTrust, competence=numbers, intentions=numbers, reliability=numbers),
-        affection=numbers,
-        debt=numbers,
-        history_weight=numbers,
-        projection_accuracy=numbers,
-    ),
-    relational_edges=st.lists(edges, max_size=7),
-    scene_context=st.builds(Scene, scene_type=members(SceneType), cast_size=_counts, tension=numbers),
-    player_event=st.builds(
-        PlayerEvent,
-        event_type=members(EventType),
-        emotional_register=members(EmotionalRegister),
-        confidence=numbers,
-        target_count=_counts,
-    ),
-    history=st.lists(entries, max_size=5),
-)
+scenarios: st.SearchStrategy[Scenario] = _scenarios()
 
 #: Every prediction that can be a label.
 predictions: st.SearchStrategy[Prediction] = st.builds(
