@@ -1,4 +1,7 @@
-"""Every test runs in a folder of its own, and sees neither the user's variables nor the user's `.env`."""
+"""Every test runs in a folder of its own, and sees neither the user's variables nor the user's `.env`.
+
+Hypothesis judges what the code does, not how busy the machine is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
