@@ -11,8 +11,9 @@ import onnx
 import pytest
 import torch
 from storyteller_exporter import character
-from storyteller_exporter.character import FILE_NAME, export_character
+from storyteller_exporter.character import export_character
 from storyteller_exporter.character_cases import random_features
+from storyteller_exporter.interface import CHARACTER
 from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.checkpoint import BEST, CheckpointMetadata, save_checkpoint
@@ -59,7 +60,7 @@ def run(make_run: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The float32 export of `run`, shared: read only."""
-    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    target = tmp_path_factory.mktemp("models") / CHARACTER.file_name
     export_character(run, target)
     return target
 
@@ -73,7 +74,7 @@ def traced(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def exported_int8(run: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The int8 export of `run`, shared: read only."""
-    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    target = tmp_path_factory.mktemp("models") / CHARACTER.file_name
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(character, "export_module", lambda *arguments: onnx.load(str(exported)))
         export_character(run, target, int8=True)
@@ -83,7 +84,7 @@ def exported_int8(run: Path, exported: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def exported_aligned(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of `run` with aligned thresholds, shared: read only."""
-    target = tmp_path_factory.mktemp("models") / FILE_NAME
+    target = tmp_path_factory.mktemp("models") / CHARACTER.file_name
     export_character(run, target, align_thresholds=True)
     return target
 
@@ -97,7 +98,7 @@ def edited(exported: Path, tmp_path: Path) -> Callable[[Edit], Path]:
         edit(model)
         folder = tmp_path / "edited"
         folder.mkdir(exist_ok=True)
-        path = folder / FILE_NAME
+        path = folder / CHARACTER.file_name
         path.write_bytes(model.SerializeToString())
         return path
 

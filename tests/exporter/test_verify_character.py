@@ -13,13 +13,15 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 from storyteller_exporter import character, notes
-from storyteller_exporter.character import FILE_NAME
 from storyteller_exporter.character_quality import alignment, quality
 from storyteller_exporter.findings import Status, Verification
-from storyteller_exporter.verify import verify, write_report
+from storyteller_exporter.interface import CHARACTER
+from storyteller_exporter.verify import verify, verify_file, write_report
 from storyteller_exporter.verify_cli import main
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import HEADS, PREDICTIONS
+
+FILE_NAME = CHARACTER.file_name
 
 Edited = Callable[[Callable[[onnx.ModelProto], object]], Path]
 
@@ -51,7 +53,7 @@ def change(model: onnx.ModelProto, name: str, function: Callable[[np.ndarray], n
 
 
 def test_good_file_passes_on_the_whole_grid(exported: Path, run: Path, data: Path) -> None:
-    report = verify(exported, checkpoint=run, data=data)
+    report = verify_file(exported, checkpoint=run, data=data)
     assert report.passed
     assert failures(report) == set()
     seen = {(difference.case, difference.against) for difference in report.differences}
@@ -75,7 +77,7 @@ def test_good_file_passes_on_the_whole_grid(exported: Path, run: Path, data: Pat
 
 
 def test_without_a_checkpoint_everything_else_is_checked(exported: Path) -> None:
-    report = verify(exported)
+    report = verify_file(exported)
     assert report.passed
     assert status(report, "parity") is Status.SKIPPED
     assert {entry.against for entry in report.differences} == {"one by one"}
@@ -84,13 +86,13 @@ def test_without_a_checkpoint_everything_else_is_checked(exported: Path) -> None
 
 
 def test_aligned_file_is_compared_with_the_shifted_model(exported_aligned: Path, run: Path, tmp_path: Path) -> None:
-    assert verify(exported_aligned, checkpoint=run).passed
+    assert verify_file(exported_aligned, checkpoint=run).passed
     model = onnx.load(str(exported_aligned))
     note = next(entry for entry in model.metadata_props if entry.key == character.ALIGNED)
     note.value = "false"
     target = tmp_path / FILE_NAME
     target.write_bytes(model.SerializeToString())
-    report = verify(target, checkpoint=run)
+    report = verify_file(target, checkpoint=run)
     assert {entry.output for entry in report.differences if not entry.passed} == {"speech", "emotion"}
 
 
@@ -99,10 +101,6 @@ def test_aligned_file_is_compared_with_the_shifted_model(exported_aligned: Path,
 
 def _missing(path: Path, good: bytes) -> None:
     pass
-
-
-def _folder(path: Path, good: bytes) -> None:
-    path.mkdir()
 
 
 def _empty(path: Path, good: bytes) -> None:
@@ -121,7 +119,6 @@ def _truncated(path: Path, good: bytes) -> None:
     ("make", "message"),
     [
         (_missing, "cannot be read: No such file"),
-        (_folder, "is a folder"),
         (_empty, "holds no ONNX graph"),
         (_text, "not an ONNX file"),
         (_truncated, "not an ONNX file or not all of one"),
@@ -132,7 +129,7 @@ def test_unreadable_file_is_one_clear_row(
 ) -> None:
     path = tmp_path / "model.onnx"
     make(path, exported.read_bytes())
-    report = verify(path)
+    report = verify_file(path)
     assert not report.passed
     assert [check.name for check in report.checks] == ["file"]
     assert message in detail(report, "file")
@@ -140,6 +137,19 @@ def test_unreadable_file_is_one_clear_row(
     assert result.exit_code == 1
     assert "Traceback" not in result.output
     assert "FAILED" in result.stdout
+
+
+def test_folder_without_any_of_the_files_is_one_clear_row(tmp_path: Path) -> None:
+    (report,) = verify(tmp_path)
+    assert not report.passed
+    assert "character_predictor.onnx, event_classifier.onnx" in detail(report, "file")
+
+
+def test_folder_is_verified_by_the_files_in_it(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(exported.read_bytes())
+    (report,) = verify(tmp_path)
+    assert report.passed
+    assert report.file == str(tmp_path / FILE_NAME)
 
 
 # --- files that are not complete alone ---------------------------------------------------------------------------
@@ -157,7 +167,7 @@ def split(exported: Path, tmp_path: Path) -> Path:
 
 
 def test_weights_in_a_second_file_are_reported_and_the_rest_is_checked(split: Path, run: Path) -> None:
-    report = verify(split, checkpoint=run)
+    report = verify_file(split, checkpoint=run)
     assert failures(report) == {"complete"}
     found = detail(report, "complete")
     assert f"{FILE_NAME}.data (1,6" in found
@@ -169,7 +179,7 @@ def test_weights_in_a_second_file_are_reported_and_the_rest_is_checked(split: Pa
 
 def test_missing_second_file_is_named(split: Path) -> None:
     (split.parent / f"{FILE_NAME}.data").unlink()
-    report = verify(split)
+    report = verify_file(split)
     assert {"complete", "loads"} <= failures(report)
     assert f"{FILE_NAME}.data (missing)" in detail(report, "complete")
     assert status(report, "outputs") is Status.OK
@@ -237,7 +247,7 @@ def _other_fingerprint(model: onnx.ModelProto) -> None:
 def test_other_interface_is_named(
     edited: Edited, run: Path, edit: Callable[[onnx.ModelProto], None], check: str, message: str
 ) -> None:
-    report = verify(edited(edit), checkpoint=run)
+    report = verify_file(edited(edit), checkpoint=run)
     assert not report.passed
     assert status(report, check) is Status.FAILED
     assert message in detail(report, check)
@@ -250,7 +260,7 @@ def test_every_problem_is_listed(edited: Edited, make_run: Callable[..., Path], 
         _other_fingerprint(model)
         change(model, "heads.thought.2.bias", lambda bias: np.full_like(bias, np.nan))
 
-    report = verify(edited(edit), checkpoint=make_run(seed=1, epoch=9), data=tmp_path / "none.jsonl")
+    report = verify_file(edited(edit), checkpoint=make_run(seed=1, epoch=9), data=tmp_path / "none.jsonl")
     assert failures(report) >= {"outputs", "opset", "fingerprint", "finite", "checkpoint", "data"}
     assert {entry.output for entry in report.differences if not entry.passed} == {"action", "thought", "emotion"}
 
@@ -261,7 +271,7 @@ def test_quite_another_model_is_told_apart(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "picture", [value], [result])
     path = tmp_path / "picture.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), str(path))
-    report = verify(path)
+    report = verify_file(path)
     assert failures(report) == {"interface"}
     assert "takes x float32[1, 3, 224, 224]" in detail(report, "interface")
     assert "character (features float32[batch, 453])" in detail(report, "interface")
@@ -269,7 +279,7 @@ def test_quite_another_model_is_told_apart(tmp_path: Path) -> None:
 
 def test_foreign_file_without_metadata_is_warned_about_and_passes(edited: Edited, run: Path) -> None:
     path = edited(lambda model: model.ClearField("metadata_props"))
-    report = verify(path, checkpoint=run)
+    report = verify_file(path, checkpoint=run)
     assert report.passed
     assert status(report, "fingerprint") is Status.WARNING
     assert status(report, "checkpoint") is Status.WARNING
@@ -280,8 +290,8 @@ def test_foreign_file_without_metadata_is_warned_about_and_passes(edited: Edited
 
 def test_small_mismatch_in_one_head_names_that_head(edited: Edited, run: Path) -> None:
     path = edited(lambda model: change(model, "heads.thought.2.bias", lambda bias: bias + 1e-3))
-    assert verify(path).passed  # nothing to see without the checkpoint
-    report = verify(path, checkpoint=run)
+    assert verify_file(path).passed  # nothing to see without the checkpoint
+    report = verify_file(path, checkpoint=run)
     assert not report.passed
     wrong = [entry for entry in report.differences if not entry.passed]
     assert {entry.output for entry in wrong} == {"thought"}
@@ -296,13 +306,13 @@ def test_small_mismatch_in_one_head_names_that_head(edited: Edited, run: Path) -
 
 def test_wrong_slope_is_seen_at_large_magnitudes(edited: Edited, run: Path) -> None:
     path = edited(lambda model: change(model, "heads.action.2.weight", lambda weight: weight * 1.01))
-    report = verify(path, checkpoint=run)
+    report = verify_file(path, checkpoint=run)
     assert "large (x 1000), batch 64" in {entry.case for entry in report.differences if not entry.passed}
 
 
 def test_nan_weights_are_found_without_a_checkpoint(edited: Edited) -> None:
     path = edited(lambda model: change(model, "heads.speech.2.bias", lambda bias: np.full_like(bias, np.nan)))
-    report = verify(path)
+    report = verify_file(path)
     assert "finite" in failures(report)
     assert "speech (zeros, batch 2)" in detail(report, "finite")
     assert "action" not in detail(report, "finite")
@@ -317,7 +327,7 @@ def test_rows_that_depend_on_each_other_are_found(edited: Edited) -> None:
         model.graph.initializer.append(numpy_helper.from_array(np.array([0], dtype=np.int64), "axis"))
         model.graph.node.extend([mean, helper.make_node("Sub", ["raw", "mean"], ["emotion"])])
 
-    report = verify(edited(subtract_mean))
+    report = verify_file(edited(subtract_mean))
     assert {entry.output for entry in report.differences if not entry.passed} == {"emotion"}
 
 
@@ -328,7 +338,7 @@ def test_random_outputs_are_found(edited: Edited) -> None:
         noise = helper.make_node("RandomNormalLike", ["raw"], ["noise"], scale=1.0)
         model.graph.node.extend([noise, helper.make_node("Add", ["raw", "noise"], ["emotion"])])
 
-    report = verify(edited(add_noise))
+    report = verify_file(edited(add_noise))
     assert "emotion" in detail(report, "deterministic")
     assert "deterministic" in failures(report)
 
@@ -337,7 +347,7 @@ def test_random_outputs_are_found(edited: Edited) -> None:
 
 
 def test_int8_file_is_judged_by_loss_and_accuracy(exported_int8: Path, run: Path, data: Path) -> None:
-    report = verify(exported_int8, checkpoint=run, data=data)
+    report = verify_file(exported_int8, checkpoint=run, data=data)
     assert report.passed
     assert report.differences == []
     assert [change.name for change in report.changes] == [
@@ -354,7 +364,7 @@ def test_int8_file_is_judged_by_loss_and_accuracy(exported_int8: Path, run: Path
 
 
 def test_int8_file_is_not_judged_without_data(exported_int8: Path, run: Path) -> None:
-    report = verify(exported_int8, checkpoint=run)
+    report = verify_file(exported_int8, checkpoint=run)
     assert status(report, "quality") is Status.SKIPPED
     assert "--data" in detail(report, "quality")
     assert report.changes == []
@@ -365,7 +375,7 @@ def test_int8_file_that_lost_too_much_fails(exported_int8: Path, run: Path, data
     change(model, "heads.thought.2.bias", lambda bias: bias + 9 * np.eye(6)[0])
     path = tmp_path / FILE_NAME
     path.write_bytes(model.SerializeToString())
-    report = verify(path, checkpoint=run, data=data)
+    report = verify_file(path, checkpoint=run, data=data)
     assert not report.passed
     assert "loss" in [entry.name for entry in report.changes if not entry.passed]
     result = CliRunner().invoke(main, [str(path), "--checkpoint", str(run), "--data", str(data)])
@@ -389,13 +399,13 @@ def test_loss_does_not_see_aligned_thresholds() -> None:
 
 
 def test_missing_checkpoint_fails_and_the_rest_is_checked(exported: Path, tmp_path: Path) -> None:
-    report = verify(exported, checkpoint=tmp_path / "nowhere")
+    report = verify_file(exported, checkpoint=tmp_path / "nowhere")
     assert failures(report) == {"checkpoint"}
     assert status(report, "decodes") is Status.OK
 
 
 def test_another_checkpoint_is_named_before_its_numbers_differ(exported: Path, make_run: Callable[..., Path]) -> None:
-    report = verify(exported, checkpoint=make_run(seed=1, epoch=4))
+    report = verify_file(exported, checkpoint=make_run(seed=1, epoch=4))
     assert "exported from epoch 3" in detail(report, "checkpoint")
     assert failures(report) == {"checkpoint"}
     assert any(not entry.passed for entry in report.differences)
@@ -411,8 +421,9 @@ def test_command_prints_the_table_and_writes_the_report_beside_the_file(exported
     assert "passed" in result.stdout
     written = json.loads((exported.parent / "verification.json").read_text())
     assert written["passed"] is True
-    assert written["interface"] == "character"
-    assert len(written["differences"]) == 7 * len(HEADS)
+    (file,) = written["files"]
+    assert file["interface"] == "character"
+    assert len(file["differences"]) == 7 * len(HEADS)
     (exported.parent / "verification.json").unlink()
 
 
@@ -441,7 +452,7 @@ def test_wrong_use_exits_2() -> None:
 
 def test_report_in_an_impossible_place_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StorytellerError, match="there is no folder"):
-        write_report(Verification("x.onnx"), tmp_path / "none" / "verification.json")
+        write_report([Verification("x.onnx")], tmp_path / "none" / "verification.json")
 
 
 def test_read_only_folder_is_a_clear_error(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:

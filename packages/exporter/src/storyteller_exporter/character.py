@@ -22,7 +22,6 @@ from storyteller_exporter.onnx_file import opset, write_model
 from storyteller_exporter.quantize import quantise
 from storyteller_exporter.torch_export import export_module
 
-FILE_NAME = "character_predictor.onnx"
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
 SIZE_LIMITS = {notes.FLOAT32: 1_700_000, notes.INT8: 450_000}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +94,11 @@ class Verification(msgspec.Struct):
     def as_json(self) -> dict[str, Any]:
         """The report as plain values, `passed` included."""
         return {"passed": self.passed, **msgspec.to_builtins(self)}
+
+
+def as_json(reports: Sequence[Verification]) -> dict[str, Any]:
+    """The reports of files that belong together, which pass together."""
+    return {"passed": all(report.passed for report in reports), "files": [report.as_json() for report in reports]}
 
 
 def first_line(error: Exception) -> str:

@@ -33,6 +33,8 @@ class Interface:
     """The contract of one kind of file."""
 
     name: str
+    #: What the engine calls the file.
+    file_name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     #: Identifies the labels and layouts that the numbers stand for; written into the file's metadata.
@@ -55,17 +57,23 @@ _NER_AXES: tuple[str | int, ...] = ("batch", "sequence", len(BIO_LABELS))
 
 CHARACTER = Interface(
     "character",
+    "character_predictor.onnx",
     (Tensor("features", "float32", ("batch", FEATURES.size)),),
     tuple(Tensor(head, "float32", ("batch", size)) for head, size in HEADS.items()),
     fingerprint(),
 )
-EVENT = Interface("event", _TOKENS, (Tensor("logits", "float32", _EVENT_AXES),), event_fingerprint())
-NER = Interface("ner", _TOKENS, (Tensor("logits", "float32", _NER_AXES),), event_fingerprint())
+EVENT = Interface(
+    "event", "event_classifier.onnx", _TOKENS, (Tensor("logits", "float32", _EVENT_AXES),), event_fingerprint()
+)
+NER = Interface("ner", "ner_classifier.onnx", _TOKENS, (Tensor("logits", "float32", _NER_AXES),), event_fingerprint())
 JOINT = Interface(
     "joint",
+    "joint_classifier.onnx",
     _TOKENS,
     (Tensor("event_logits", "float32", _EVENT_AXES), Tensor("ner_logits", "float32", _NER_AXES)),
     event_fingerprint(),
 )
 
 INTERFACES: tuple[Interface, ...] = (CHARACTER, EVENT, NER, JOINT)
+#: Files that the engine loads together from one folder.
+SETS: tuple[tuple[Interface, ...], ...] = ((CHARACTER,), (EVENT, NER), (JOINT,))

@@ -25,8 +25,6 @@ def read_model(path: Path) -> onnx.ModelProto:
     """
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except IsADirectoryError as error:
-        raise StorytellerError(f"{path} is a folder; name the ONNX file in it") from error
     except OSError as error:
         raise StorytellerError(f"{path}: cannot be read: {error.strerror}; name an existing ONNX file") from error
     except Exception as error:  # protobuf's own class, of a library that comes with onnx
@@ -108,19 +106,29 @@ def clean(model: onnx.ModelProto) -> None:
 
 
 def write_model(model: onnx.ModelProto, target: Path, notes: dict[str, str], *, limit: int | None = None) -> int:
+    """Writes one complete file, which takes the place of an old one only when it is valid.
+
+    Arguments, result and errors as in `write_valid`.
+    """
+    with atomic_path(target) as temporary:
+        return write_valid(model, temporary, target, notes, limit=limit)
+
+
+def write_valid(
+    model: onnx.ModelProto, temporary: Path, target: Path, notes: dict[str, str], *, limit: int | None = None
+) -> int:
     """Writes one complete file with `notes` as its metadata; the same model and notes give the same bytes.
 
-    The new file takes the place of an old one only after it has passed ONNX's full check and has been loaded.
-
     Args:
+        temporary: where it is written. It has passed ONNX's full check there, and has been loaded.
+        target: what errors call it.
         limit: the largest size in bytes that the file may have.
 
     Returns:
         Its size in bytes.
 
     Raises:
-        StorytellerError: `target` cannot be written, or the model is not a valid opset-18 model in one file, or it is
-            larger than `limit`.
+        StorytellerError: the model is not a valid opset-18 model in one file, or it is larger than `limit`.
     """
     clean(model)
     del model.metadata_props[:]
@@ -132,13 +140,12 @@ def write_model(model: onnx.ModelProto, target: Path, notes: dict[str, str], *, 
     content = model.SerializeToString(deterministic=True)
     if limit is not None and len(content) > limit:
         raise StorytellerError(f"the exported model has {len(content):,} bytes; it may have {limit:,}")
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(content)
-        try:
-            onnx.checker.check_model(str(temporary), full_check=True)
-            start(temporary)
-        except Exception as error:  # each library raises its own classes; every one means: not a file to ship
-            raise StorytellerError(f"the exported model is not valid, {target} was not written: {error}") from error
+    temporary.write_bytes(content)
+    try:
+        onnx.checker.check_model(str(temporary), full_check=True)
+        start(temporary)
+    except Exception as error:  # each library raises its own classes; every one means: not a file to ship
+        raise StorytellerError(f"the exported model is not valid, {target} was not written: {error}") from error
     return len(content)
 
 

@@ -26,9 +26,9 @@ class Case:
     #: The magnitude of the inputs. A layer's rounding error grows in proportion to its terms, however small their sum
     #: comes out, so the absolute tolerance is a multiple of this.
     scale: float = 1.0
-    #: Compared with the same rows one by one as well.
+    #: Run twice, and compared with the same rows one by one, without their padding, as well.
     singles: bool = False
-    #: [batch, sequence], where outputs count; None when all of them do.
+    #: [batch, sequence], where there is no padding and outputs count; None when there is none anywhere.
     valid: NDArray[np.bool_] | None = None
 
     @property
@@ -37,8 +37,12 @@ class Case:
         return len(next(iter(self.feeds.values())))
 
     def row(self, index: int) -> Arrays:
-        """One row as a batch of one."""
-        return {name: value[index : index + 1] for name, value in self.feeds.items()}
+        """One row as a batch of one, without its padding."""
+        rows = {name: value[index : index + 1] for name, value in self.feeds.items()}
+        if self.valid is None:
+            return rows
+        length = int(self.valid[index].sum())
+        return {name: value[:, :length] for name, value in rows.items()}
 
 
 def predictor(session: onnxruntime.InferenceSession) -> Predictor:
@@ -101,7 +105,7 @@ def check_behaviour(
     for case in cases:
         try:
             outputs = predict(case.feeds)
-            again = predict(case.feeds)
+            again = predict(case.feeds) if case.singles else outputs
         except Exception as error:  # ONNX Runtime's classes share no public base
             refused.append(f"{case.name}: {first_line(error)}")
             continue
@@ -155,9 +159,18 @@ def compare_all(
         if not case.singles:
             continue
         try:
-            rows = [predict(case.row(index)) for index in range(case.batch)]
-            alone = {name: np.concatenate([row[name] for row in rows]) for name in outputs}
+            alone = _one_by_one(case, predict, outputs)
         except Exception as error:  # a fixed batch axis, or rows of different shapes
             report.add("batch against singles", Status.FAILED, f"{case.name}: {first_line(error)}")
             continue
         add(case, "one by one", outputs, alone)
+
+
+def _one_by_one(case: Case, predict: Predictor, outputs: Arrays) -> Arrays:
+    """The outputs of each row alone, put together in the shapes of `outputs`, with zeros where padding was."""
+    alone = {name: np.zeros_like(values) for name, values in outputs.items()}
+    for index in range(case.batch):
+        for name, values in predict(case.row(index)).items():
+            place: tuple[int | slice, ...] = (index, *(slice(size) for size in values.shape[1:]))
+            alone[name][place] = values[0]
+    return alone

@@ -1,32 +1,52 @@
-"""Verification of an exported file: everything that can be checked about it, reported as a whole."""
+"""Verification of exported files: everything that can be checked about them, reported as a whole."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 
-from storyteller_exporter.findings import Status, Verification
+from storyteller_exporter.findings import Status, Verification, as_json
 from storyteller_exporter.inspection import inspect
-from storyteller_exporter.interface import CHARACTER
+from storyteller_exporter.interface import CHARACTER, INTERFACES, SETS
 from storyteller_exporter.notes import exporter_versions
 
 #: The name of the report beside the file.
 REPORT_NAME = "verification.json"
 
 
-def verify(file: Path, *, checkpoint: Path | None = None, data: Path | None = None) -> Verification:
+def verify(path: Path, *, checkpoint: Path | None = None, data: Path | None = None) -> list[Verification]:
+    """Verifies one file, or all that the engine loads from a folder; a missing part of a set is a failure.
+
+    Args:
+        path: an ONNX file, or a folder with files under the engine's names.
+        checkpoint: the run, checkpoint file, or folder of runs that it was exported from.
+        data: JSONL of the kind the model was trained on; adds real rows.
+    """
+    if not path.is_dir():
+        return [verify_file(path, checkpoint=checkpoint, data=data)]
+    files = [
+        path / interface.file_name
+        for together in SETS
+        if any((path / interface.file_name).exists() for interface in together)
+        for interface in together
+    ]
+    if not files:
+        report = Verification(file=str(path), versions=exporter_versions())
+        names = ", ".join(interface.file_name for interface in INTERFACES)
+        report.add("file", Status.FAILED, f"{path}: none of the engine's files is in this folder: {names}")
+        return [report]
+    return [verify_file(file, checkpoint=checkpoint, data=data) for file in files]
+
+
+def verify_file(file: Path, *, checkpoint: Path | None = None, data: Path | None = None) -> Verification:
     """Checks a file against the interface it resembles, and against its checkpoint where one is given.
 
     A problem does not end the verification: whatever can still be checked is. Without a checkpoint, all that needs
-    none is checked, on any file, whoever made it.
-
-    Args:
-        file: the ONNX file.
-        checkpoint: the run folder or checkpoint file that it was exported from.
-        data: JSONL of the kind the model was trained on; adds real rows.
+    none is checked, on any file, whoever made it. Arguments as in `verify`.
     """
     report = Verification(file=str(file), versions=exporter_versions())
     inspection = inspect(file, report)
@@ -35,15 +55,20 @@ def verify(file: Path, *, checkpoint: Path | None = None, data: Path | None = No
     if not inspection.runnable:
         report.add("runs", Status.FAILED, "not tried: it does not take the inputs that the engine gives")
         return report
+    # The event pipeline's libraries are an extra, and take seconds to import.
     if inspection.interface is CHARACTER:
         from storyteller_exporter.character_verify import verify_character
 
         verify_character(inspection, report, checkpoint=checkpoint, data=data)
+    else:
+        from storyteller_exporter.events_verify import verify_events
+
+        verify_events(file, inspection, report, checkpoint=checkpoint, data=data)
     return report
 
 
-def write_report(report: Verification, target: Path) -> None:
-    """Writes the report as JSON.
+def write_report(reports: Sequence[Verification], target: Path) -> None:
+    """Writes the reports as JSON.
 
     Raises:
         StorytellerError: the folder is not there or cannot be written to.
@@ -51,6 +76,6 @@ def write_report(report: Verification, target: Path) -> None:
     if not target.parent.is_dir():
         raise StorytellerError(f"{target}: there is no folder {target.parent}; name another place with --output")
     try:
-        write_atomic(target, json.dumps(report.as_json(), indent=2, allow_nan=False) + "\n")
+        write_atomic(target, json.dumps(as_json(reports), indent=2, allow_nan=False) + "\n")
     except StorytellerError as error:
         raise StorytellerError(f"the report could not be written: {error} (--output FILE)") from error

@@ -19,39 +19,45 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 
 
 @command("verify-onnx")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The run or checkpoint the file was exported from.")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="The run, or folder of runs, that PATH was exported from."
+)
 @click.option("--data", type=click.Path(path_type=Path), help="JSONL of the kind the model was trained on: real rows.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the report goes [default: verification.json beside FILE].",
+    help="Where the report goes [default: verification.json beside the file or in the folder].",
 )
 @json_option
-def main(file: Path | None, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool) -> None:
-    """Check an ONNX file as the engine will use it: interface, completeness, parity with PyTorch.
+def main(path: Path | None, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool) -> None:
+    """Check ONNX files as the engine will use them: interface, completeness, parity with PyTorch.
 
-    FILE is by default character_predictor.onnx in STORYTELLER_MODEL_PATH or artifacts/models. Without --checkpoint
-    everything is checked that needs none. The exit code is 1 when anything failed; all that failed is listed.
+    PATH is a file, or a folder of files that the engine loads together. By default it is character_predictor.onnx in
+    STORYTELLER_MODEL_PATH or artifacts/models. Without --checkpoint everything is checked that needs none. The exit
+    code is 1 when anything failed; all that failed is listed.
 
     \b
-    Example:
+    Examples:
       verify-onnx artifacts/models/character_predictor.onnx --checkpoint artifacts/character
+      verify-onnx artifacts/models/event_classifier --checkpoint artifacts/events
     """
-    file = file or model_path() / "character_predictor.onnx"
-    from storyteller_exporter.verify import REPORT_NAME, verify, write_report  # ONNX Runtime takes a while to import
+    path = path or model_path() / "character_predictor.onnx"
+    from storyteller_exporter import findings, verify  # ONNX Runtime takes a while to import
 
-    report = verify(file, checkpoint=checkpoint, data=data)
+    reports = verify.verify(path, checkpoint=checkpoint, data=data)
     if as_json:
-        print_json(report.as_json())
+        print_json(findings.as_json(reports))
     else:
-        show(report)
-    target = output or file.parent / REPORT_NAME
+        for report in reports:
+            show(report)
+    folder = path if path.is_dir() else path.parent
     # Where the file's folder does not exist there is nothing to put a report beside.
-    if output is not None or file.parent.is_dir():
-        write_report(report, target)
+    if output is not None or folder.is_dir():
+        target = output or folder / verify.REPORT_NAME
+        verify.write_report(reports, target)
         err.print(f"report: {target}", markup=False)
-    if not report.passed:
+    if not all(report.passed for report in reports):
         sys.exit(1)
 
 
@@ -72,7 +78,7 @@ def show(report: Verification) -> None:
         out.print()
         out.print(changes_table(report))
     verdict = "[bold green]passed[/]" if report.passed else "[bold red]FAILED[/]"
-    out.print(f"\n{escape(report.file)}: {verdict}")
+    out.print(f"\n{escape(report.file)}: {verdict}\n")
 
 
 def differences_table(report: Verification) -> Table:

@@ -1,0 +1,186 @@
+"""The event and entity classifiers: from training runs to the folder that the engine loads."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
+from storyteller_schema.files import atomic_path
+from storyteller_trainer.events.checkpoint import BEST, EventCheckpoint, load_event_checkpoint, tokenizer_hash
+from storyteller_trainer.events.models import Task
+from storyteller_trainer.events.tokenizer import normalised
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from storyteller_exporter import notes
+from storyteller_exporter.interface import EVENT, JOINT, NER, Interface
+from storyteller_exporter.onnx_file import write_valid
+from storyteller_exporter.quantize import quantise
+from storyteller_exporter.torch_export import export_module
+
+TOKENIZER = "tokenizer.json"
+INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
+
+ENCODER = f"{notes.PREFIX}encoder"
+FAMILY = f"{notes.PREFIX}encoder_family"
+EPOCH = f"{notes.PREFIX}best_epoch"
+SCORES = f"{notes.PREFIX}validation"
+MAX_LENGTH = f"{notes.PREFIX}max_length"
+TOKENIZER_HASH = f"{notes.PREFIX}tokenizer_hash"
+TRAINED_WITH = f"{notes.PREFIX}trained_with"
+
+
+class ExportedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One ONNX file that was written."""
+
+    file: str
+    task: str
+    encoder: str
+    bytes: int
+    parameters: int
+    precision: str
+    epoch: int
+    validation: dict[str, float]
+    metadata: dict[str, str]
+
+
+class EventExportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written: a folder that is complete alone."""
+
+    folder: str
+    files: list[ExportedFile]
+    tokenizer: str
+
+
+def export_events(runs: Path, folder: Path, *, joint: bool = False, int8: bool = False) -> EventExportReport:
+    """Writes the folder that the engine loads: both classifiers and their tokenizer, or the joint one and its.
+
+    Nothing is renamed into place before every file is complete and valid, so what a failed export leaves is the old
+    folder, and never files of two trainings.
+
+    Args:
+        runs: holds the training runs `event` and `ner`, or `joint`.
+        folder: what to write; made if need be.
+        joint: one file with `event_logits` and `ner_logits`.
+        int8: round the weights to eight bits.
+
+    Raises:
+        StorytellerError: a run is missing, of another task or contract, or the two have different tokenizers; a model
+            cannot be exported; the folder cannot be written to.
+    """
+    sources = {task: _load(runs / task, task) for task in ([Task.JOINT] if joint else [Task.EVENT, Task.NER])}
+    tokenizer = _common_tokenizer(runs, sources)
+    files = []
+    with ExitStack() as stack:
+        for task, source in sources.items():
+            temporary = stack.enter_context(atomic_path(folder / INTERFACES[task].file_name))
+            files.append(_export(source, tokenizer, temporary, folder / INTERFACES[task].file_name, int8=int8))
+        text = stack.enter_context(atomic_path(folder / TOKENIZER))
+        text.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+    return EventExportReport(folder=str(folder), files=files, tokenizer=str(folder / TOKENIZER))
+
+
+def _load(run: Path, task: Task) -> EventCheckpoint:
+    if not (run / BEST).is_file():
+        raise StorytellerError(
+            f"{run / BEST}: there is no trained model; `train-event-classifier --task {task}` makes one"
+        )
+    source = load_event_checkpoint(run)
+    if source.metadata.task is not task:
+        raise StorytellerError(f"{run}: holds a model of task {source.metadata.task}, expected {task}; train it again")
+    return source
+
+
+def _common_tokenizer(runs: Path, sources: dict[Task, EventCheckpoint]) -> Tokenizer:
+    """The tokenizer of all, without padding and truncation, which are the caller's to decide."""
+    if len({source.metadata.tokenizer_hash for source in sources.values()}) > 1:
+        found = ", ".join(
+            f"{runs / task} (encoder {source.metadata.encoder}) with {source.metadata.tokenizer_hash}"
+            for task, source in sources.items()
+        )
+        raise StorytellerError(
+            f"the models were trained with different tokenizers, and the engine loads one for both: {found}; "
+            "train both with the same --encoder"
+        )
+    return normalised(next(iter(sources.values())).tokenizer)
+
+
+class _Bounded(nn.Module):
+    """Refuses sequences that are longer than the model was made for, in the graph itself.
+
+    Some encoders have no limit of their own and would run on, far from anything they were trained on. The mask is
+    multiplied by as many ones as there are positions: the product of a longer mask has no common shape.
+    """
+
+    def __init__(self, model: nn.Module, limit: int) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("within", torch.ones(1, limit, dtype=torch.int64), persistent=False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        within: Tensor = self.get_buffer("within")
+        return self.model(input_ids=input_ids, attention_mask=attention_mask * within[:, : attention_mask.shape[1]])
+
+
+def _export(
+    source: EventCheckpoint, tokenizer: Tokenizer, temporary: Path, target: Path, *, int8: bool
+) -> ExportedFile:
+    about = source.metadata
+    # Two rows of sixteen tokens: PyTorch takes an axis of length 1 for a fixed one.
+    example = {name: torch.ones(2, 16, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    interface = INTERFACES[about.task]
+    graph = export_module(_Bounded(source.model, about.max_length).eval(), example, interface)
+    if int8:
+        graph = quantise(graph)
+    precision = notes.INT8 if int8 else notes.FLOAT32
+    metadata = _metadata(source, tokenizer, interface, precision)
+    return ExportedFile(
+        file=str(target),
+        task=about.task,
+        encoder=about.encoder,
+        bytes=write_valid(graph, temporary, target, metadata),
+        parameters=about.parameters,
+        precision=precision,
+        epoch=about.epoch,
+        validation=about.validation,
+        metadata=metadata,
+    )
+
+
+def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interface, precision: str) -> dict[str, str]:
+    about = source.metadata
+    return notes.common(
+        interface,
+        parameters=about.parameters,
+        precision=precision,
+        data_hash=about.data_hash,
+        decoding=decoding_rules(about.task, about.max_length),
+    ) | {
+        ENCODER: about.encoder,
+        FAMILY: about.family,
+        EPOCH: str(about.epoch),
+        SCORES: notes.as_json(about.validation),
+        MAX_LENGTH: str(about.max_length),
+        TOKENIZER_HASH: tokenizer_hash(tokenizer),
+        TRAINED_WITH: notes.as_json(about.versions),
+    }
+
+
+def decoding_rules(task: Task, max_length: int) -> dict[str, Any]:
+    """How the engine feeds the model and reads its outputs, for whoever finds only the file."""
+    rules: dict[str, Any] = {
+        "input": f"cut after {max_length} tokens, special ones included; padded on the right with id 0 and mask 0"
+    }
+    if task.finds_events:
+        rules["events"] = {"reading": f"sigmoid above {EVENT_THRESHOLD}, each on its own", "labels": EventKind.labels()}
+    if task.finds_entities:
+        rules["entities"] = {
+            "reading": "largest per token; B- opens a span, I- of the same category extends it, all else closes it",
+            "labels": BIO_LABELS,
+        }
+    return rules

@@ -1,0 +1,49 @@
+"""The command `export-event-classifier`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.table import Table
+from storyteller_schema.console import command, json_option, out, print_json
+from storyteller_schema.settings import ARTIFACTS, model_path
+
+
+@command("export-event-classifier")
+@click.argument("runs", type=click.Path(path_type=Path), default=ARTIFACTS / "events")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write [default: event_classifier (with --joint: joint_classifier) in STORYTELLER_MODEL_PATH "
+    "or artifacts/models].",
+)
+@click.option("--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.")
+@click.option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.")
+@json_option
+def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool) -> None:
+    """Write trained event and entity classifiers as the folder that the engine loads.
+
+    RUNS holds the training runs event/ and ner/, or joint/. By default it is artifacts/events. The folder gets
+    event_classifier.onnx, ner_classifier.onnx and tokenizer.json; all of them, or none when anything fails.
+
+    \b
+    Example:
+      export-event-classifier artifacts/events -o artifacts/models/event_classifier
+    """
+    target = output or model_path() / ("joint_classifier" if joint else "event_classifier")
+    from storyteller_exporter.events import export_events  # transformers takes seconds to import
+
+    report = export_events(runs, target, joint=joint, int8=int8)
+    if as_json:
+        print_json(msgspec.to_builtins(report))
+        return
+    table = Table("file", "bytes", "parameters", "precision", "encoder", "epoch", "validation", box=None)
+    for file in report.files:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in file.validation.items())
+        size, parameters = f"{file.bytes:,}", f"{file.parameters:,}"
+        table.add_row(file.file, size, parameters, file.precision, file.encoder, str(file.epoch), scores)
+    table.add_row(report.tokenizer)
+    out.print(table)
