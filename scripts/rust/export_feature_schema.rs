@@ -102,9 +102,7 @@ macro_rules! constants {
 
 fn main() {
     let [inputs, outputs] = regions();
-    let row = |(name, offset, length, description): &(String, usize, usize, String)| {
-        json!({"name": name, "offset": offset, "length": length, "description": description})
-    };
+    let row = |(name, offset, length, description): &(String, usize, usize, String)| json!({"name": name, "offset": offset, "length": length, "description": description});
     let enums = wire_enums();
     let orders: BTreeMap<_, _> = enums.iter().map(|e| (e.name, &e.order)).collect();
     let one_hots: BTreeMap<_, BTreeMap<_, _>> = enums
@@ -131,7 +129,10 @@ fn main() {
         entry("one_hots", &one_hots),
         entry("decode_rules", &decode_rules()),
         entry("events", &events),
-        list("golden_encode", scenarios().into_iter().map(|scenario| Encoded { features: encode(&scenario), scenario })),
+        list(
+            "golden_encode",
+            scenarios().into_iter().map(|scenario| Encoded { features: encode(&scenario), scenario }),
+        ),
         list("golden_decode", to_decode.iter().map(|outputs| Decoded { outputs, prediction: decode(outputs) })),
     ];
     println!("{{\n  {}\n}}", entries.join(",\n  "));
@@ -164,14 +165,39 @@ fn list<T: Serialize>(key: &str, values: impl Iterator<Item = T>) -> String {
 
 fn scenarios() -> Vec<Value> {
     // (axes, primaries, relations, earlier turns): less than there are slots, as many, more; the longest enum has 8.
-    let shapes = [(0, 0, 0, 0), (1, 8, 1, 1), (3, 7, 2, 3), (5, 8, 5, 4), (7, 1, 3, 2), (16, 2, 6, 0), (18, 8, 0, 3), (2, 3, 7, 5)];
+    let shapes = [
+        (0, 0, 0, 0),
+        (1, 8, 1, 1),
+        (3, 7, 2, 3),
+        (5, 8, 5, 4),
+        (7, 1, 3, 2),
+        (16, 2, 6, 0),
+        (18, 8, 0, 3),
+        (2, 3, 7, 5),
+    ];
     shapes.iter().enumerate().map(|(seed, shape)| scenario(seed, *shape)).collect()
 }
 
 /// Names whose order is that of their bytes: digits, capitals, underscore, small letters, then what is not ASCII.
 const AXES: [&str; 18] = [
-    "warmth", "Warmth", "warmth_openness", "warmth-openness", "warm", "2nd_nature", "_private", "empathy", "zeal",
-    "Zeal", "écart", "Élan", "ß", "軸", "🎭", "expression_silence", "self_awareness", "distance_management",
+    "warmth",
+    "Warmth",
+    "warmth_openness",
+    "warmth-openness",
+    "warm",
+    "2nd_nature",
+    "_private",
+    "empathy",
+    "zeal",
+    "Zeal",
+    "écart",
+    "Élan",
+    "ß",
+    "軸",
+    "🎭",
+    "expression_silence",
+    "self_awareness",
+    "distance_management",
 ];
 const LAYERS: [&str; 4] = ["Topsoil", "Sediment", "Bedrock", "Primordial"];
 const PROVENANCES: [&str; 5] = ["Authored", "Inferred", "Generated", "Confirmed", "Overridden"];

@@ -55,7 +55,13 @@ pub fn measure(environment: &Environment, path: &Path, predictions: usize) -> Re
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker panicked")).collect()
     });
     let shared_by_two = latency(times, start.elapsed());
-    Ok(Measurements { load_us: micros(load), single, shared_by_two, resident_before_kib, resident_after_kib: resident_kib()? })
+    Ok(Measurements {
+        load_us: micros(load),
+        single,
+        shared_by_two,
+        resident_before_kib,
+        resident_after_kib: resident_kib()?,
+    })
 }
 
 fn run_alone(model: &mut CharacterModel, predictions: usize) -> Result<Vec<Duration>, Box<dyn Error>> {

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod enums;
 pub mod event_labels;
+pub mod events;
 pub mod feature_schema;
 pub mod features;
 pub mod model;

@@ -3,6 +3,7 @@
 //!     engine encode          a scenario per line      ->  453 features
 //!     engine decode          42 outputs per line      ->  the prediction
 //!     engine predict MODEL   453 features per line    ->  {"outputs": 42 floats, "prediction": ...}
+//!     engine events FOLDER   a sentence per line      ->  its kinds and its entities, in bytes
 //!     engine bench MODEL N   nothing                  ->  one object of measurements over N predictions
 //!
 //! ONNX Runtime is loaded from the library that ORT_DYLIB_PATH names.
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use storyteller_ml::bench;
+use storyteller_ml::events::EventClassifier;
 use storyteller_ml::features::encode_features;
 use storyteller_ml::model::CharacterModel;
 use storyteller_ml::prediction::decode_outputs;
@@ -35,13 +37,18 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Ok(json!({"outputs": outputs, "prediction": prediction}))
             })
         }
+        ["events", folder] => {
+            let environment = ort::init().build()?;
+            let mut classifier = EventClassifier::load(&environment, Path::new(folder))?;
+            each_line(|sentence: String| classifier.read(&sentence))
+        }
         ["bench", model, predictions] => {
             let environment = ort::init().build()?;
             let measurements = bench::measure(&environment, Path::new(model), predictions.parse()?)?;
             println!("{}", serde_json::to_string(&measurements)?);
             Ok(())
         }
-        _ => Err("usage: engine encode | decode | predict MODEL | bench MODEL N".into()),
+        _ => Err("usage: engine encode | decode | predict MODEL | events FOLDER | bench MODEL N".into()),
     }
 }
 

@@ -30,12 +30,8 @@ const ACTION_CONTEXTS: [ActionContext; NUM_ACTION_CONTEXTS] = [
     ActionContext::WorldResponse,
 ];
 
-const SPEECH_REGISTERS: [SpeechRegister; NUM_SPEECH_REGISTERS] = [
-    SpeechRegister::Whisper,
-    SpeechRegister::Conversational,
-    SpeechRegister::Declamatory,
-    SpeechRegister::Internal,
-];
+const SPEECH_REGISTERS: [SpeechRegister; NUM_SPEECH_REGISTERS] =
+    [SpeechRegister::Whisper, SpeechRegister::Conversational, SpeechRegister::Declamatory, SpeechRegister::Internal];
 
 const AWARENESS_LEVELS: [AwarenessLevel; NUM_AWARENESS_LEVELS] = [
     AwarenessLevel::Articulate,
