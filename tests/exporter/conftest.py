@@ -127,3 +127,80 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
             file.write(json.dumps(record) + "\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a run folder of the event pipeline, with a tiny encoder and random weights, into a folder of runs."""
+    from storyteller_trainer.events.checkpoint import BEST as EVENT_BEST
+    from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
+    from storyteller_trainer.events.encoders import Encoder, load_encoder
+    from storyteller_trainer.events.models import Task, build_model
+    from tiny_encoders import save_tiny_encoder
+
+    encoders: dict[str, Path] = {}
+
+    def make(runs: Path, task: str, family: str = "bert") -> Path:
+        if family not in encoders:
+            encoders[family] = save_tiny_encoder(tmp_path_factory.mktemp(family), family)
+        encoder: Encoder = load_encoder(str(encoders[family]))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            model = build_model(Task(task), encoder.model)
+            for parameter in model.parameters():  # the usual small weights would leave every logit near zero
+                parameter.data += torch.randn_like(parameter) * 0.1
+        save_encoder(runs / task, encoder)
+        about = EventMetadata(
+            task=Task(task),
+            encoder=family,
+            family=encoder.family,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            epoch=2,
+            validation={"macro_f1": 0.5},
+            data_hash="e7e7" * 16,
+            seed=0,
+            tokenizer_hash=tokenizer_hash(encoder.tokenizer),
+        )
+        save_weights(runs / task / EVENT_BEST, model, about)
+        return runs / task
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def event_runs(make_event_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs `event` and `ner` with one encoder, shared: read only."""
+    runs = tmp_path_factory.mktemp("events")
+    make_event_run(runs, "event")
+    make_event_run(runs, "ner")
+    return runs
+
+
+@pytest.fixture(scope="session")
+def event_folder(event_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of `event_runs`, shared: read only."""
+    from storyteller_exporter.events import export_events
+
+    folder = tmp_path_factory.mktemp("models") / "event_classifier"
+    export_events(event_runs, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def event_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few sentences with their events and entities, shared: read only."""
+    texts = [("I pick up the rusty sword.", "the rusty sword"), ("Zoë walked to the old mill.", "the old mill")]
+    path = tmp_path_factory.mktemp("data") / "events.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for index, (text, entity) in enumerate(texts * 6):
+            start = len(text[: text.index(entity)].encode())
+            place = {"start": start, "end": start + len(entity.encode()), "text": entity}
+            record = {
+                "id": str(index),
+                "text": text,
+                "register": "player",
+                "event_kinds": ["ActionOccurrence"],
+                "entities": [place | {"category": "OBJECT", "role": "Target"}],
+            }
+            file.write(json.dumps(record) + "\n")
+    return path

@@ -10,6 +10,8 @@ from rich.table import Table
 from storyteller_schema.console import command, json_option, out, print_json
 from storyteller_schema.settings import ARTIFACTS, model_path
 
+from storyteller_exporter.extra import events_extra
+
 
 @command("export-event-classifier")
 @click.argument("runs", type=click.Path(path_type=Path), default=ARTIFACTS / "events")
@@ -34,16 +36,18 @@ def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool
       export-event-classifier artifacts/events -o artifacts/models/event_classifier
     """
     target = output or model_path() / ("joint_classifier" if joint else "event_classifier")
-    from storyteller_exporter.events import export_events  # transformers takes seconds to import
+    with events_extra():
+        from storyteller_exporter.events import export_events  # transformers takes seconds to import
 
     report = export_events(runs, target, joint=joint, int8=int8)
     if as_json:
         print_json(msgspec.to_builtins(report))
         return
+    out.print(f"{report.folder}:", markup=False)
     table = Table("file", "bytes", "parameters", "precision", "encoder", "epoch", "validation", box=None)
     for file in report.files:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in file.validation.items())
         size, parameters = f"{file.bytes:,}", f"{file.parameters:,}"
-        table.add_row(file.file, size, parameters, file.precision, file.encoder, str(file.epoch), scores)
-    table.add_row(report.tokenizer)
+        table.add_row(Path(file.file).name, size, parameters, file.precision, file.encoder, str(file.epoch), scores)
+    table.add_row(Path(report.tokenizer).name)
     out.print(table)

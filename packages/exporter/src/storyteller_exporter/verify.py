@@ -9,6 +9,7 @@ from pathlib import Path
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 
+from storyteller_exporter.extra import events_extra
 from storyteller_exporter.findings import Status, Verification, as_json
 from storyteller_exporter.inspection import inspect
 from storyteller_exporter.interface import CHARACTER, INTERFACES, SETS
@@ -61,8 +62,12 @@ def verify_file(file: Path, *, checkpoint: Path | None = None, data: Path | None
 
         verify_character(inspection, report, checkpoint=checkpoint, data=data)
     else:
-        from storyteller_exporter.events_verify import verify_events
-
+        try:
+            with events_extra():
+                from storyteller_exporter.events_verify import verify_events
+        except StorytellerError as error:
+            report.add("runs", Status.FAILED, f"not tried: {error}")
+            return report
         verify_events(file, inspection, report, checkpoint=checkpoint, data=data)
     return report
 
