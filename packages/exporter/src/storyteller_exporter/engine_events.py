@@ -28,10 +28,10 @@ from storyteller_exporter import notes
 from storyteller_exporter.events import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.findings import Status, Verification, first_line
 from storyteller_exporter.inspection import inspect
-from storyteller_exporter.interface import EVENT, JOINT, NER, Interface
+from storyteller_exporter.interface import CHARACTER, SETS, Interface
 
 #: What a folder may hold. The outputs, file by file, are the event logits, then the entity logits.
-SETS: tuple[tuple[Interface, ...], ...] = ((EVENT, NER), (JOINT,))
+EVENT_SETS = [together for together in SETS if CHARACTER not in together]
 
 Floats = NDArray[np.float32]
 
@@ -142,7 +142,7 @@ def _interfaces(folder: Path) -> tuple[Interface, ...]:
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "no such folder"
         raise StorytellerError(f"{folder}: {found}; expected the folder of the event models, {advice}")
-    for together in SETS:
+    for together in EVENT_SETS:
         names = [interface.file_name for interface in together]
         missing = [name for name in names if not (folder / name).is_file()]
         if not missing:
@@ -151,8 +151,8 @@ def _interfaces(folder: Path) -> tuple[Interface, ...]:
             raise StorytellerError(f"{folder}: {missing[0]} is missing; the engine needs {' and '.join(names)}")
     inside = [path.name for path in sorted(folder.glob("*_classifier")) if path.is_dir()]
     hint = f"; it holds {' and '.join(inside)}: name one of them" if inside else f"; {advice}"
-    names = " or ".join(" and ".join(interface.file_name for interface in together) for together in SETS)
-    raise StorytellerError(f"{folder}: holds no event models; expected {names}{hint}")
+    expected = " or ".join(" and ".join(interface.file_name for interface in together) for together in EVENT_SETS)
+    raise StorytellerError(f"{folder}: holds no event models; expected {expected}{hint}")
 
 
 def _checked(path: Path, interface: Interface) -> ModelFile:

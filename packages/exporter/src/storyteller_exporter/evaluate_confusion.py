@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ MISSED = "missed"
 SPURIOUS = "spurious"
 
 
+def places(spans: Iterable[Span]) -> set[tuple[int, int, EntityCategory]]:
+    """What has to be right about a span: its borders and its category, not the confidence."""
+    return {(span.start, span.end, span.category) for span in spans}
+
+
 def event_confusion(annotated: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Confusion:
     """Which kinds were predicted in the place of which missed ones.
 
@@ -35,17 +40,21 @@ def event_confusion(annotated: NDArray[np.bool_], predicted: NDArray[np.bool_]) 
     Returns:
         Rows: the annotated kinds and `nothing`; columns: the predicted kinds and `nothing`.
     """
-    size = len(EventKind)
-    counts = np.zeros((size + 1, size + 1), np.int64)
+    kinds = EventKind.labels()
+    counts = {row: dict.fromkeys((*kinds, NOTHING), 0) for row in (*kinds, NOTHING)}
     for wanted, found in zip(annotated, predicted, strict=True):
-        right = wanted & found
-        counts[np.flatnonzero(right), np.flatnonzero(right)] += 1
-        missed, wrong = np.flatnonzero(wanted & ~found), np.flatnonzero(found & ~wanted)
-        if len(missed) or len(wrong):
-            rows, columns = missed if len(missed) else [size], wrong if len(wrong) else [size]
-            counts[np.ix_(rows, columns)] += 1
-    names = [*EventKind.labels(), NOTHING]
-    return {row: dict(zip(names, map(int, line), strict=True)) for row, line in zip(names, counts, strict=True)}
+        for kind in _labels(wanted & found):
+            counts[kind][kind] += 1
+        missed, wrong = _labels(wanted & ~found), _labels(found & ~wanted)
+        if missed or wrong:
+            for row in missed or [NOTHING]:
+                for column in wrong or [NOTHING]:
+                    counts[row][column] += 1
+    return counts
+
+
+def _labels(held: NDArray[np.bool_]) -> list[str]:
+    return [kind.value for kind, holds in zip(EventKind, held, strict=True) if holds]
 
 
 def entity_confusion(annotated: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Confusion:

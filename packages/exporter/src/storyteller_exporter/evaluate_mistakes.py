@@ -9,6 +9,7 @@ from storyteller_schema.events import EventKind, Span
 from storyteller_trainer.events.example import EventExample
 
 from storyteller_exporter.engine_events import Prediction
+from storyteller_exporter.evaluate_confusion import places
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +42,8 @@ def worst_mistakes(
     ranked: list[tuple[float, float, int, Mistake]] = []
     for index, (example, spans, prediction) in enumerate(zip(examples, annotated, predictions, strict=True)):
         wrong_kinds = set(example.event_kinds) ^ set(prediction.kinds)
-        missed = _places(spans) - _places(prediction.spans)
-        wrong_spans = [span for span in prediction.spans if not _places([span]) & _places(spans)]
+        missed = places(spans) - places(prediction.spans)
+        wrong_spans = [span for span in prediction.spans if not places([span]) & places(spans)]
         errors = len(wrong_kinds) + len(missed) + len(wrong_spans)
         if not errors:
             continue
@@ -61,10 +62,6 @@ def worst_mistakes(
         )
         ranked.append((-errors, -sureness, index, mistake))
     return [mistake for *_, mistake in sorted(ranked, key=lambda entry: entry[:3])[:count]]
-
-
-def _places(spans: Iterable[Span]) -> set[tuple[int, int, str]]:
-    return {(span.start, span.end, span.category) for span in spans}
 
 
 def marked(text: str, spans: Iterable[Span]) -> str:

@@ -43,11 +43,11 @@ def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool
     if as_json:
         print_json(msgspec.to_builtins(report))
         return
-    out.print(f"{report.folder}:", markup=False)
-    table = Table("file", "bytes", "parameters", "precision", "encoder", "epoch", "validation", box=None)
+    out.print(f"folder: {report.folder}", markup=False)
     for file in report.files:
+        table = Table(show_header=False, box=None)
+        table.add_row("file", Path(file.file).name)
+        table.add_row("size", f"{file.bytes:,} bytes, {file.parameters:,} parameters, {file.precision}")
         scores = ", ".join(f"{name} {value:.4f}" for name, value in file.validation.items())
-        size, parameters = f"{file.bytes:,}", f"{file.parameters:,}"
-        table.add_row(Path(file.file).name, size, parameters, file.precision, file.encoder, str(file.epoch), scores)
-    table.add_row(Path(report.tokenizer).name)
-    out.print(table)
+        table.add_row("checkpoint", f"{file.encoder}, epoch {file.epoch}, validation {scores or 'unknown'}")
+        out.print(table)
