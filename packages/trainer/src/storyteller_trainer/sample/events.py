@@ -41,7 +41,7 @@ class EventData:
     """What a run of the generator made."""
 
     examples: list[EventExample]
-    #: Texts drawn, those thrown away as duplicates included.
+    #: Texts drawn, those thrown away because an earlier one had said the same included.
     drawn: int
     seed: int
 
@@ -63,41 +63,55 @@ def generate(per_kind: int, seed: int) -> EventData:
     """`per_kind` examples for each primary kind, half of them in each register, in random order.
 
     Every template of a kind and register is used as often as the others, give or take one, as long as it has something
-    new to say: no two texts are the same but for case and punctuation. The same seed gives the same examples.
+    new to say: no two texts are the same but for case and punctuation, and no two templates yield the same skeleton.
+    The same seed gives the same examples.
 
     Raises:
         StorytellerError: the templates cannot make that many different texts.
     """
     rng = Random(seed)
     templates = load_templates()
-    seen: set[str] = set()
-    drawn = 0
+    source = _Source(rng)
     examples: list[EventExample] = []
     for kind in EventKind:
         for register in Register:
             # Of an odd number the player gets one more.
             wanted = (per_kind + (register is Register.PLAYER)) // 2
-            source = [t for t in templates if t.kinds[0] is kind and t.register is register]
+            chosen = [t for t in templates if t.kinds[0] is kind and t.register is register]
             made: list[EventExample] = []
             while len(made) < wanted:
-                before = len(made)
-                for template in rng.sample(source, len(source))[: wanted - before]:
-                    for _ in range(ATTEMPTS):
-                        drawn += 1
-                        example = draw_example(template, rng)
-                        key = re.sub(r"\W+", " ", example.text.casefold()).strip()
-                        if key not in seen:
-                            seen.add(key)
-                            made.append(example)
-                            break
-                if len(made) == before:
+                turn = [source.new(template) for template in rng.sample(chosen, len(chosen))[: wanted - len(made)]]
+                if not any(turn):
                     raise StorytellerError(
-                        f"the {len(source)} templates of {kind} in the register {register} make {before} different "
+                        f"the {len(chosen)} templates of {kind} in the register {register} make {len(made)} different "
                         f"texts, not {wanted}; ask for fewer examples of a kind than {per_kind}"
                     )
+                made += [example for example in turn if example]
             examples += made
     rng.shuffle(examples)
-    return EventData(examples, drawn, seed)
+    return EventData(examples, source.drawn, seed)
+
+
+class _Source:
+    """Draws texts that no earlier draw has said."""
+
+    def __init__(self, rng: Random) -> None:
+        self.drawn = 0
+        self._rng = rng
+        self._texts: set[str] = set()
+        self._owners: dict[str, str] = {}
+
+    def new(self, template: Template) -> EventExample | None:
+        """A text of this template, or None when many draws have brought nothing new."""
+        for _ in range(ATTEMPTS):
+            self.drawn += 1
+            example = draw_example(template, self._rng)
+            text = re.sub(r"\W+", " ", example.text.casefold()).strip()
+            owner = self._owners.setdefault(skeleton(example.text, example.entities), template.name)
+            if text not in self._texts and owner == template.name:
+                self._texts.add(text)
+                return example
+        return None
 
 
 def draw_example(template: Template, rng: Random) -> EventExample:
