@@ -1,7 +1,8 @@
-"""The fingerprints: stable across runs, moved by every change that reaches the wire and by no other."""
+"""The fingerprints: frozen, moved by every change that reaches the wire and by no other; the documents."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -25,6 +26,13 @@ def test_the_fingerprints_are_sha256_in_hex_and_differ() -> None:
     assert re.fullmatch("[0-9a-f]{64}", metadata.fingerprint())
     assert re.fullmatch("[0-9a-f]{64}", metadata.event_fingerprint())
     assert metadata.fingerprint() != metadata.event_fingerprint()
+
+
+def test_the_fingerprints_of_this_version() -> None:
+    # Caches, checkpoints and exported files carry them: a change makes all of those useless, and raises the version.
+    assert metadata.SCHEMA_VERSION == 1
+    assert metadata.fingerprint() == "afc515d0ca1797cfa0595a10b927d3a8800c3a452a14bcb74e2e8199871113c7"
+    assert metadata.event_fingerprint() == "cff2e62412ff14deb7ca102471b6e45382650230b8ea3d1ac1190e532c9abf34"
 
 
 def _changed(layout: Layout, index: int, **changes: object) -> Layout:
@@ -89,3 +97,31 @@ def test_the_event_contract_moves_its_own_fingerprint_only(
     monkeypatch.setattr(events, name, value)
     assert metadata.event_fingerprint() != before[0]
     assert metadata.fingerprint() == before[1]
+
+
+def test_the_rich_document_reads_back_as_it_was_written() -> None:
+    document = metadata.rich_document()
+    assert metadata.read_document(metadata.write_document(document).encode(), "test") == document
+
+
+def test_the_plain_document_has_the_keys_of_the_engines_json() -> None:
+    text = metadata.write_document(metadata.plain_document())
+    document = json.loads(text)
+    assert list(document) == ["input_size", "output_size", "input_regions", "output_regions"]
+    assert (document["input_size"], document["output_size"]) == (453, 42)
+    assert [(region["name"], region["offset"], region["length"]) for region in document["input_regions"]] == [
+        ("tensor", 0, 208),
+        ("emotional_state", 208, 48),
+        ("self_edge", 256, 7),
+        ("relational_edges", 263, 120),
+        ("scene_context", 383, 6),
+        ("player_event", 389, 16),
+        ("history", 405, 48),
+    ]
+    assert [(region["name"], region["offset"], region["length"]) for region in document["output_regions"]] == [
+        ("action", 0, 14),
+        ("speech", 14, 6),
+        ("thought", 20, 6),
+        ("emotion", 26, 16),
+    ]
+    assert all(set(region) == {"name", "offset", "length", "description"} for region in document["input_regions"])

@@ -168,10 +168,11 @@ def test_other_arms_are_kept_as_unread(tmp_path: Path, arm: str) -> None:
     assert found.unread == (arm,)
 
 
-def test_build_output_hidden_folders_and_tests_are_not_read(tmp_path: Path) -> None:
+def test_build_output_hidden_folders_tests_and_our_drop_in_are_not_read(tmp_path: Path) -> None:
     for folder in ("target/debug", ".git", "crates/a/tests", "crates/a/benches", "crates/a/src"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "x.rs").write_text("const X: usize = 1;")
+    (tmp_path / "crates/a/src/export_feature_schema.rs").write_text("const X: usize = 1;")
     assert RustSource.read(tmp_path).files == [Path("crates/a/src/x.rs")]
 
 

@@ -19,7 +19,8 @@ from storyteller_schema.errors import StorytellerError
 
 #: Folders that hold no part of the engine itself: build output, and code that only exercises it.
 SKIPPED_FOLDERS = frozenset({"target", "tests", "benches", "examples", "node_modules"})
-
+#: Our own drop-in, in the engine or here: its lists are this workspace's, not the engine's.
+SKIPPED_FILES = frozenset({"export_feature_schema.rs"})
 #: A pattern that names one variant: `Variant`, `Enum::Variant`, `&path::Enum::Variant { .. }`; groups: enum, variant.
 _VARIANT = re.compile(r"&?\s*(?:\w+\s*::\s*)*?(?:(\w+)\s*::\s*)?([A-Z]\w*)\s*(?:\{\s*\.\.\s*\}|\(\s*(?:\.\.|_)\s*\))?")
 
@@ -76,7 +77,12 @@ class OneHotFunction:
     unread: tuple[str, ...]
 
 
+def _is_engine_file(name: str) -> bool:
+    return name.endswith(".rs") and name not in SKIPPED_FILES
+
+
 def text_of(node: Node) -> str:
+    """The source of a node in one line."""
     return " ".join((node.text or b"").decode(errors="replace").split())
 
 
@@ -95,6 +101,11 @@ def _of_type(node: Node, kind: str) -> Iterator[Node]:
 
 
 def child_of(node: Node, name: str) -> Node:
+    """The child in that role.
+
+    Raises:
+        Unreadable: there is none, as in broken source.
+    """
     child = node.child_by_field_name(name)
     if child is None:
         raise Unreadable(f"`{text_of(node)}` has no {name}")
@@ -125,7 +136,7 @@ class RustSource:
         parser = Parser(Language(tree_sitter_rust.language()))
         for folder, names, files in os.walk(root):
             names[:] = sorted(name for name in names if name not in SKIPPED_FOLDERS and not name.startswith("."))
-            for path in sorted(Path(folder, name) for name in files if name.endswith(".rs")):
+            for path in sorted(Path(folder, name) for name in files if _is_engine_file(name)):
                 try:
                     tree = parser.parse(path.read_bytes())
                 except OSError as error:
