@@ -65,6 +65,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     bytes: int
     #: The file's key-value notes; none in a file that was made elsewhere.
     metadata: dict[str, str]
+    #: What is not as it should be, and does not keep the engine from using the file.
+    warnings: list[str]
 
 
 class EngineEvents:
@@ -163,10 +165,13 @@ def _checked(path: Path, interface: Interface) -> ModelFile:
         if found not in (None, interface.name):
             raise StorytellerError(f"{path}: this is a model of task {found}, expected {interface.name}; export again")
     _check_labels(path, report.metadata)
-    failed = [f"{check.name}: {check.detail}" for check in report.checks if check.status is Status.FAILED]
+    failed, warnings = (
+        [f"{check.name}: {check.detail}" for check in report.checks if check.status is status]
+        for status in (Status.FAILED, Status.WARNING)
+    )
     if failed:
         raise StorytellerError(f"{path}: the engine cannot use this file: {'; '.join(failed)}")
-    return ModelFile(str(path), interface.name, path.stat().st_size, report.metadata)
+    return ModelFile(str(path), interface.name, path.stat().st_size, report.metadata, warnings)
 
 
 def _check_labels(path: Path, metadata: dict[str, str]) -> None:

@@ -1,0 +1,127 @@
+"""The command `evaluate-classifier`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.settings import model_path
+
+from storyteller_exporter.extra import events_extra
+
+if TYPE_CHECKING:
+    from storyteller_exporter.evaluate import Report
+
+
+@command("evaluate-classifier")
+@click.argument("paths", metavar="[MODEL_DIR] [DATA]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--held-out",
+    type=click.Path(path_type=Path),
+    metavar="RUNS",
+    help="Add the two sets that training kept from the models; RUNS is its folder, as artifacts/events.",
+)
+@click.option("--prose", is_flag=True, help="Add the hand-annotated prose set that comes with the workspace.")
+@click.option(
+    "--padding",
+    type=click.Choice(["fixed", "dynamic"]),
+    default="fixed",
+    show_default=True,
+    help="fixed: to 128 tokens, as the engine does; dynamic: each sentence at its own length.",
+)
+@click.option("--worst", type=click.IntRange(min=0), default=20, show_default=True, help="Mistakes shown of each set.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="The engine uses one.")
+@click.option(
+    "--latency-sentences",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Sentences timed with either padding; 0 for none.",
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a JSON line for each sentence: set, id, text, event_kinds, event_probabilities and entities, "
+    "whose offsets are bytes.",
+)
+@json_option
+def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **options: Any) -> None:
+    """Score exported event models on annotated sentences, run and read as the engine does it.
+
+    MODEL_DIR is the folder with event_classifier.onnx, ner_classifier.onnx and tokenizer.json, or with
+    joint_classifier.onnx; by default event_classifier in STORYTELLER_MODEL_PATH or artifacts/models. DATA are JSONL
+    files of event data. Several sets are shown side by side, then each by itself.
+
+    \b
+    Example:
+      evaluate-classifier artifacts/models/event_classifier --held-out artifacts/events --prose
+    """
+    # A file in the first place is data: the folder was left out.
+    given = bool(paths) and not paths[0].is_file()
+    folder = paths[0] if given else model_path() / "event_classifier"
+    data = paths[1:] if given else paths
+    if not data and options["held_out"] is None and not options["prose"]:
+        raise click.UsageError("nothing to evaluate on: name a DATA file, --held-out RUNS or --prose")
+    report = evaluate(folder, data, predictions=predictions, **options)
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(report))
+    else:
+        show(report)
+
+
+def evaluate(
+    folder: Path,
+    data: tuple[Path, ...],
+    *,
+    held_out: Path | None,
+    prose: bool,
+    padding: str,
+    worst: int,
+    threads: int,
+    latency_sentences: int,
+    predictions: Path | None,
+) -> Report:
+    """What the command does, but for printing."""
+    from rich.progress import Progress
+
+    with events_extra():  # transformers takes seconds to import
+        from storyteller_exporter import evaluate, evaluate_sets
+        from storyteller_exporter.engine_events import EngineEvents, Padding
+
+    models = EngineEvents(folder, threads=threads)
+    sets = evaluate_sets.held_out_sets(held_out, models.files) if held_out is not None else []
+    sets += evaluate_sets.data_sets(data)
+    sets += [evaluate_sets.prose_set()] if prose else []
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("sentences", total=sum(len(one.examples) for one in sets))
+        runs = [evaluate.run_set(models, one, Padding(padding), lambda: progress.advance(bar)) for one in sets]
+    if predictions is not None:
+        evaluate.write_predictions(predictions, runs)
+        err.print(f"predictions: {predictions}", markup=False)
+    return evaluate.report(models, runs, Padding(padding), worst=worst, timed=latency_sentences)
+
+
+def show(report: Report) -> None:
+    """The models, all sets side by side, latency, then each set by itself."""
+    from storyteller_exporter import evaluate_tables as tables
+
+    for file in report.files:
+        out.print(f"{file.file}: {file.bytes:,} bytes", markup=False)
+        for warning in file.warnings:
+            out.print(f"note: {warning}", markup=False)
+    out.print(f"padding {report.padding}\n", markup=False)
+    out.print(tables.comparison_table(report))
+    if report.latency is not None:
+        out.print()
+        out.print(tables.latency_table(report.latency))
+    for found in report.sets:
+        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold", markup=False)
+        for notice in found.notices:
+            out.print(f"note: {notice}", markup=False)
+        for part in tables.details(found):
+            out.print()
+            out.print(part, markup=False)
