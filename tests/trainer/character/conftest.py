@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from storyteller_schema.enums import Primary
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Kind, Layout
 from storyteller_schema.predictions import PREDICTIONS
+from storyteller_trainer.character.train import Side
 
 Record = dict[str, Any]
+
+# The networks of these tests are too small to gain from more threads, and on a busy machine threads that wait for each
+# other make them many times slower.
+torch.set_num_threads(1)
 
 
 def _fill(layout: Layout, rows: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -86,6 +92,12 @@ def records() -> Callable[..., list[Record]]:
 def write() -> Callable[[Path, Sequence[Record]], Path]:
     """`write_jsonl`, as a fixture."""
     return write_jsonl
+
+
+@pytest.fixture
+def side() -> Callable[..., Side]:
+    """`side(rows, seed)`: valid examples as tensors on the CPU."""
+    return lambda rows, seed=0: Side.of(*make_arrays(rows, seed), torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -68,17 +68,17 @@ def _recipe_options(function: Callable[..., None]) -> Callable[..., None]:
 def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
     """Train the character model on DATA, a JSONL file (plain or gzip).
 
-    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made
-    on the spot, when that is not set. Ctrl-C stops after the
-    step under way with exit code 130; --resume then goes on from the last complete epoch, as it does after a crash.
+    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on
+    the spot, when that is not set. Ctrl-C stops after the step under way with exit code 130; --resume then goes on
+    from the last complete epoch, as it does after a crash.
 
     \b
     Example:
       generate-training-data --output artifacts/data/character.jsonl
       train-character-model artifacts/data/character.jsonl --epochs 50
     """
-    path = data or training_file(TRAINING_FILE) or sample_character_file(notify)
     try:
+        path = data or training_file(TRAINING_FILE) or sample_character_file(notify)
         if validate_only:
             _validate(path, as_json)
         else:

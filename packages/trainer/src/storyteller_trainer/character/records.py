@@ -162,10 +162,10 @@ def _faults_of_vector(record: dict[str, Any], key: str, layout: Layout) -> Itera
 def _is_float32(value: float) -> bool:
     """Whether it is finite, and stays so as a float32."""
     try:
-        struct.pack("<f", value)
+        struct.pack("<f", number := float(value))
     except OverflowError:
         return False
-    return math.isfinite(value)
+    return math.isfinite(number)
 
 
 def _optional_faults(record: dict[str, Any]) -> Iterator[_Fault]:

@@ -79,9 +79,8 @@ def summary_tables(summary: RunSummary) -> list[Table]:
 
 def _losses(summary: RunSummary) -> Table:
     lowest = summary.irreducible
-    table = Table(
-        "loss", title=f"Validation, best epoch {summary.best_epoch} of {summary.epochs}", title_justify="left"
-    )
+    title = f"validation side, epoch {summary.best_epoch} of {summary.epochs}"
+    table = Table("loss", title=title, title_justify="left")
     for heading in ("weight", "validation", *(("irreducible", "excess") if lowest else ())):
         table.add_column(heading, justify="right")
     rows = [(name, f"{summary.recipe[f'{name}_weight']:g}", summary.head_losses[name]) for name in HEADS]
@@ -92,7 +91,7 @@ def _losses(summary: RunSummary) -> Table:
 
 
 def _accuracies(summary: RunSummary) -> Table:
-    """Binary predictions are read twice: cut at a probability of one half, and at the raw value where the engine does."""
+    """Binary predictions are read twice: cut at a probability of one half, and where the engine cuts."""
     metrics, best = summary.metrics, summary.best_accuracy
     table = Table("prediction")
     for heading in ("accuracy", "engine's cut", *(("at best",) if best else ())):

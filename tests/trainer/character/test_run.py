@@ -1,0 +1,345 @@
+"""A run on disk: its files, and that it can be cut off anywhere and resumed to the same bits."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from storyteller_schema.errors import StorytellerError
+from storyteller_schema.metadata import fingerprint
+from storyteller_trainer.character import run
+from storyteller_trainer.character.checkpoint import load_checkpoint
+from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
+from storyteller_trainer.character.run import Interrupted, train_character_model
+from storyteller_trainer.character.summary import RunSummary
+from storyteller_trainer.character.train import Trainer
+from storyteller_trainer.checkpoint import read_metadata, read_tensors, save_tensors
+from storyteller_trainer.progress import EpochProgress
+
+CPU = torch.device("cpu")
+#: So small that an epoch is three steps.
+OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def data(small_jsonl: Path) -> CharacterDataset:
+    return load_dataset(small_jsonl, cache_dir=None)
+
+
+def train(data: CharacterDataset, folder: str = "run", *, resume: bool = False, **options: Any) -> RunSummary:
+    return train_character_model(data, Path(folder), CPU, options=OPTIONS | options, resume=resume)
+
+
+def results(folder: str = "run") -> dict[str, bytes]:
+    """The files of a run that hold no times."""
+    return {name: (Path(folder) / name).read_bytes() for name in ("best.safetensors", "history.jsonl")}
+
+
+def state(folder: str) -> dict[str, torch.Tensor]:
+    return read_tensors(Path(folder) / "last.safetensors", run.LastMetadata)[0]
+
+
+def same_state(a: str, b: str) -> bool:
+    first, second = state(a), state(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- what a run leaves ------------------------------------------------------------------------------------------------
+
+
+def test_the_files_of_a_run(data: CharacterDataset) -> None:
+    summary = train(data)
+    names = ["best.safetensors", "history.jsonl", "last.safetensors", "run.json"]
+    assert sorted(file.name for file in Path("run").iterdir()) == names
+    rows = [json.loads(line) for line in Path("run/history.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    losses = [row["validation"]["total"] for row in rows]
+    best = load_checkpoint(Path("run"))
+    assert (best.metadata.val_loss, best.metadata.epoch) == (min(losses), losses.index(min(losses)) + 1)
+    assert (summary.val_loss, summary.best_epoch, summary.epochs) == (min(losses), best.metadata.epoch, 3)
+    assert summary.finished
+    assert best.metadata.data_hash == data.content_hash == summary.data.hash
+    assert best.metadata.schema_fingerprint == fingerprint()
+    assert best.metadata.parameters == 407_210
+    assert (summary.data.examples, summary.data.train_examples + summary.data.validation_examples) == (240, 240)
+    written = json.loads(Path("run/run.json").read_text())
+    assert (written["finished"], written["val_loss"], written["recipe"]["epochs"]) == (True, summary.val_loss, 3)
+
+
+def test_the_best_weights_give_the_best_loss(data: CharacterDataset) -> None:
+    summary = train(data, epochs=2, learning_rate=0.02)
+    rows = [json.loads(line) for line in Path("run/history.jsonl").read_text().splitlines()]
+    assert rows[-1]["validation"]["total"] > summary.val_loss, "the last epoch is not the best here"
+    held = load_checkpoint(Path("run")).metadata
+    assert held.head_losses == rows[held.epoch - 1]["validation"]["heads"]
+
+
+def test_patience_ends_a_run(data: CharacterDataset) -> None:
+    summary = train(data, epochs=50, patience=1, min_delta=5.0)
+    assert (summary.epochs, summary.finished) == (2, True)
+
+
+def test_the_same_seed_writes_the_same_bytes(data: CharacterDataset) -> None:
+    train(data, "a")
+    train(data, "b")
+    assert results("a") == results("b")
+    train(data, "c", seed=1)
+    assert results("a") != results("c")
+
+
+# --- cut off and resumed ----------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: nothing in the code under test catches it."""
+
+
+def writes(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None]) -> list[int]:
+    """Calls `before` with the number of each write of a file, from 0; returns their count as a list of one."""
+    count = [0]
+    for name in ("save_tensors", "write_atomic", "_row"):
+        original = getattr(run, name)
+
+        def counted(*args: Any, original: Any = original, **kwargs: Any) -> Any:
+            before(count[0])
+            count[0] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(run, name, counted)
+    return count
+
+
+def test_cut_off_before_any_write_and_resumed(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(data, "whole")
+    with monkeypatch.context() as patch:
+        count = writes(patch, lambda number: None)
+        train(data, "counted")
+    total = count[0]
+    assert total >= 2 + 3 * 3
+
+    for cut in range(total):
+
+        def kill(number: int, cut: int = cut) -> None:
+            if number == cut:
+                raise Killed
+
+        folder = f"cut_{cut}"
+        with monkeypatch.context() as patch:
+            writes(patch, kill)
+            with pytest.raises(Killed):
+                train(data, folder)
+        summary = train(data, folder, resume=True)
+        assert summary.finished
+        assert results(folder) == results("whole"), f"cut before write {cut}"
+        assert same_state(folder, "whole")
+
+
+def test_cut_off_within_an_epoch_and_within_a_line_of_the_history(
+    data: CharacterDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(data, "whole")
+    steps = [0]
+    train_step = Trainer.train_step
+
+    def dying_step(self: Trainer, rows: torch.Tensor, step: int) -> torch.Tensor:
+        steps[0] += 1
+        if steps[0] == 5:
+            raise Killed
+        return train_step(self, rows, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", dying_step)
+        with pytest.raises(Killed):
+            train(data)
+    with Path("run/history.jsonl").open("a") as history:
+        history.write('{"epoch": 2, "learn')
+    train(data, resume=True)
+    assert results() == results("whole")
+
+
+def test_a_finished_run_can_be_extended(data: CharacterDataset) -> None:
+    train(data, "whole", epochs=5)
+    train(data, epochs=2)
+    train(data, resume=True, epochs=5)
+    # The recipe stands in the metadata of a checkpoint, so a best from before the extension tells of 2 epochs.
+    assert results()["history.jsonl"] == results("whole")["history.jsonl"]
+    assert same_state("run", "whole")
+
+
+def test_resuming_a_finished_run_only_reports(data: CharacterDataset) -> None:
+    first = train(data)
+    before = results()
+    assert train(data, resume=True) == first
+    assert results() == before
+
+
+def test_a_resumed_run_keeps_its_recipe(data: CharacterDataset) -> None:
+    train(data, epochs=1, dropout=0.1)
+    summary = train_character_model(data, Path("run"), CPU, resume=True)
+    assert (summary.recipe["dropout"], summary.recipe["epochs"]) == (0.1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 7}, "seed 42 -> 7"),
+        ({"learning_rate": 0.01, "dropout": 0.5}, r"learning_rate 0.001 -> 0.01, dropout 0.3 -> 0.5"),
+        ({"action_weight": 1.0}, "action_weight 0.35 -> 1.0"),
+    ],
+)
+def test_a_resumed_run_refuses_another_recipe(data: CharacterDataset, options: dict[str, Any], message: str) -> None:
+    train(data, epochs=1)
+    with pytest.raises(StorytellerError, match=f"a resumed run keeps its recipe, but these values differ: {message};"):
+        train(data, resume=True, **options)
+
+
+def test_a_resumed_run_refuses_another_preset(data: CharacterDataset) -> None:
+    train(data, epochs=1)
+    with pytest.raises(StorytellerError, match="batch_size 64 -> 256"):
+        train_character_model(data, Path("run"), CPU, preset="reference", resume=True)
+
+
+def test_a_resumed_run_refuses_other_data(
+    data: CharacterDataset, tmp_path: Path, records: Callable[..., Any], write: Callable[..., Path]
+) -> None:
+    train(data, epochs=1)
+    other = load_dataset(write(tmp_path / "other.jsonl", records(240, seed=5)), cache_dir=None)
+    with pytest.raises(StorytellerError, match=f"{data.content_hash}, but .*other.jsonl has {other.content_hash}"):
+        train(other, resume=True)
+
+
+def test_a_resumed_run_refuses_another_contract(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "fingerprint", lambda: "0" * 64)
+        train(data, epochs=1)
+    with pytest.raises(StorytellerError, match=f"{'0' * 64}.*{fingerprint()}"):
+        train(data, resume=True)
+
+
+def test_a_recipe_of_another_version_is_refused(data: CharacterDataset) -> None:
+    train(data, epochs=1)
+    path = Path("run/last.safetensors")
+    tensors, metadata = read_tensors(path, run.LastMetadata)
+    metadata.config["momentum"] = 0.9
+    save_tensors(path, tensors, metadata)
+    with pytest.raises(StorytellerError, match=r"another version of the trainer .*momentum"):
+        train(data, resume=True)
+
+
+def test_a_damaged_state_is_refused(data: CharacterDataset) -> None:
+    train(data, epochs=1)
+    path = Path("run/last.safetensors")
+    tensors, metadata = read_tensors(path, run.LastMetadata)
+    del tensors["optimizer.trunk.0.weight.first_moment"]
+    save_tensors(path, tensors, metadata)
+    with pytest.raises(StorytellerError, match="its tensors do not fit the network"):
+        train(data, resume=True)
+
+
+def test_resume_without_a_run_begins_one(data: CharacterDataset) -> None:
+    lines: list[str] = []
+    summary = train_character_model(data, Path("run"), CPU, options=OPTIONS, resume=True, notify=lines.append)
+    assert summary.finished
+    assert lines == ["run holds no run to go on with: beginning one"]
+
+
+# --- a new run over an old one ----------------------------------------------------------------------------------------
+
+
+def test_the_old_best_stays_until_the_new_run_has_one(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(data, epochs=2)
+    old = results()["best.safetensors"]
+    lines: list[str] = []
+
+    def die(self: Trainer, *args: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", die)
+        with pytest.raises(Killed):
+            train_character_model(data, Path("run"), CPU, options=OPTIONS | {"seed": 1}, notify=lines.append)
+    assert lines == ["run holds an earlier run: its best stays until the first epoch of this one is done"]
+    assert results()["best.safetensors"] == old
+    assert read_metadata(Path("run/last.safetensors"), run.LastMetadata).epoch == 0
+    train(data, resume=True, seed=1)
+    train(data, "whole", seed=1)
+    assert results() == results("whole")
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_stops_after_the_step_and_loses_no_complete_epoch(
+    data: CharacterDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(data, "whole")
+    steps: list[int] = []
+
+    def press(self: EpochProgress, done: int, of: int) -> None:
+        steps.append(done)
+        if len(steps) == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochProgress, "step", press)
+        with pytest.raises(Interrupted, match="stopped by Ctrl-C during epoch 2") as caught:
+            train(data)
+    assert caught.value.epochs == 1
+    assert steps == [1, 2, 3, 1, 2], "the step under way was finished, and no other begun"
+    assert read_metadata(Path("run/last.safetensors"), run.LastMetadata).epoch == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(data, resume=True)
+    assert results() == results("whole")
+
+
+def test_ctrl_c_while_files_are_written_does_not_tear_them(
+    data: CharacterDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(number: int) -> None:
+        if number == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        writes(patch, press)
+        with pytest.raises(Interrupted) as caught:
+            train(data)
+    assert caught.value.epochs == read_metadata(Path("run/last.safetensors"), run.LastMetadata).epoch
+
+
+def test_a_second_ctrl_c_stops_at_once(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press_twice(self: Trainer, *args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one did not stop")
+
+    monkeypatch.setattr(Trainer, "train_step", press_twice)
+    with pytest.raises((Interrupted, KeyboardInterrupt)):
+        train(data)
+
+
+# --- other faults -----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_to(data: CharacterDataset) -> None:
+    Path("run").write_text("a file")
+    with pytest.raises(StorytellerError, match="cannot write here"):
+        train(data)
+
+
+def test_a_run_that_diverges_keeps_what_it_had(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def poison(self: Trainer, rows: torch.Tensor, step: int) -> torch.Tensor:
+        if self.course.epoch == 1:
+            with torch.no_grad():
+                self.model.get_parameter("trunk.0.bias")[0] = float("nan")
+        return train_step(self, rows, step)
+
+    train_step = Trainer.train_step
+    monkeypatch.setattr(Trainer, "train_step", poison)
+    with pytest.raises(StorytellerError, match="epoch 2, step 1: the loss of head action is nan"):
+        train(data)
+    assert load_checkpoint(Path("run")).metadata.epoch == 1

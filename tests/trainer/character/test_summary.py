@@ -1,0 +1,100 @@
+"""The result tables, with and without what the generator says is possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
+from storyteller_trainer.character.losses import TERMS
+from storyteller_trainer.character.recipe import Recipe
+from storyteller_trainer.character.run import train_character_model
+from storyteller_trainer.character.summary import ceiling, closing_lines, summary_tables
+
+NAMES = [name for names in TERMS.values() for name in names]
+MANIFEST: dict[str, Any] = {
+    "irreducible_loss": {
+        **{"total": 9.0, "action": 9.0, "speech": 9.0, "thought": 9.0, "emotion": 9.0},
+        "terms": dict.fromkeys(NAMES, 0.25),
+    },
+    "best_accuracy": {"action.type": 0.33},
+}
+
+
+@pytest.fixture(scope="module")
+def data(small_jsonl: Path) -> CharacterDataset:
+    return load_dataset(small_jsonl, cache_dir=None)
+
+
+def shown(data: CharacterDataset) -> str:
+    """What is printed at the end of a short run, on a terminal of 80 columns."""
+    options = {"epochs": 1, "batch_size": 64, "thought_weight": 0.5}
+    summary = train_character_model(data, Path("run"), torch.device("cpu"), options=options)
+    text = StringIO()
+    console = Console(file=text, width=80)
+    for part in (*summary_tables(summary), *closing_lines(summary)):
+        console.print(part)
+    return text.getvalue()
+
+
+def row(text: str, name: str) -> list[str]:
+    """The cells of the table's row that begins with a name."""
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines()]
+    (found,) = (cells for cells in rows if cells[0] == name)
+    return found
+
+
+def test_losses_stand_beside_the_lowest_possible_ones(data: CharacterDataset) -> None:
+    text = shown(replace(data, manifest=MANIFEST))
+    _, weight, loss, lowest, excess = row(text, "thought")
+    assert (weight, lowest) == ("0.5", "0.5000"), "two terms of 0.25 each, whatever sum the manifest states"
+    assert float(excess) == pytest.approx(float(loss) - 0.5, abs=1e-4)
+    expected = 0.35 * 5 * 0.25 + 0.2 * 3 * 0.25 + 0.5 * 2 * 0.25 + 0.25 * 2 * 0.25
+    assert float(row(text, "total")[3]) == pytest.approx(expected, abs=1e-4), "with this run's weights"
+
+
+def test_accuracies_stand_beside_the_best_possible_ones(data: CharacterDataset) -> None:
+    text = shown(replace(data, manifest=MANIFEST))
+    assert row(text, "action.type")[3] == "33.0%"
+    assert row(text, "thought.awareness")[3] == ""
+
+
+def test_without_a_manifest_nothing_is_claimed(data: CharacterDataset) -> None:
+    text = shown(data)
+    assert "irreducible" not in text
+    assert "at best" not in text
+    assert len(row(text, "action")) == 3
+
+
+def test_both_readings_of_the_binary_outputs_are_shown(data: CharacterDataset) -> None:
+    text = shown(data)
+    for name in ("speech.occurs", "speech.occurs F1", "emotion.awareness_shift", "emotion.awareness_shift F1"):
+        assert all(cell.endswith("%") for cell in row(text, name)[1:])
+    assert row(text, "action.type")[2] == "", "argmax has one reading"
+
+
+def test_where_the_best_weights_are(data: CharacterDataset) -> None:
+    text = shown(data)
+    assert "best weights: run/best.safetensors" in text
+    assert "trained on 180 examples, judged on 60" in text
+
+
+def test_names_are_not_cut_off(data: CharacterDataset) -> None:
+    assert "…" not in shown(replace(data, manifest=MANIFEST))
+
+
+@pytest.mark.parametrize("manifest", [{"irreducible_loss": 3}, {"best_accuracy": {"action.type": "high"}}])
+def test_a_manifest_of_another_form_is_refused(data: CharacterDataset, manifest: dict[str, Any]) -> None:
+    with pytest.raises(StorytellerError, match=r"small\.manifest\.json: Expected"):
+        ceiling(replace(data, manifest=manifest), Recipe().head_weights)
+
+
+def test_the_engines_own_manifest_tells_no_ceiling(data: CharacterDataset) -> None:
+    manifest = {"version": "1.0", "total_valid": 240, "seed": 1}
+    assert ceiling(replace(data, manifest=manifest), Recipe().head_weights) == (None, {})

@@ -1,0 +1,227 @@
+"""The loop in memory: it learns, it is the same every time, it can be taken over, and it stops when it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.character import train
+from storyteller_trainer.character.losses import head_losses, loss_terms
+from storyteller_trainer.character.optimizer import Plateau
+from storyteller_trainer.character.recipe import Recipe
+from storyteller_trainer.character.train import Course, Losses, Side, Trainer, epoch_seed
+from torch import Tensor
+
+MakeSide = Callable[..., Side]
+
+
+@pytest.fixture
+def trainer(side: MakeSide) -> Callable[..., Trainer]:
+    def make(**options: Any) -> Trainer:
+        return Trainer(Recipe(batch_size=32, **options), side(100), side(40, seed=1))
+
+    return make
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_it_learns(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer(dropout=0.0)
+    before = learner.validate().losses.heads["thought"]
+    epochs = [learner.run_epoch() for _ in range(8)]
+    assert epochs[-1].train.total < epochs[0].train.total
+    assert epochs[-1].validation.losses.heads["thought"] < 0.8 * before
+
+
+def test_the_first_losses_of_this_seed_stay_as_they_are(trainer: Callable[..., Trainer]) -> None:
+    """Frozen: a change of initialisation, order, loss or optimizer shows here before it shows in results.
+
+    Without dropout, which torch draws from another generator on other processors.
+    """
+    learner = trainer(dropout=0.0)
+    totals = [learner.run_epoch().validation.losses.total for _ in range(3)]
+    assert totals == pytest.approx([5.62718, 4.09896, 4.10871], rel=1e-3)
+
+
+def test_the_same_seed_gives_the_same_bits(trainer: Callable[..., Trainer]) -> None:
+    first, second, other = trainer(), trainer(), trainer(seed=43)
+    assert not same(weights(first), weights(other))
+    for each in (first, second):
+        each.run_epoch()
+        torch.rand(3)  # whatever else the process draws changes nothing
+        each.run_epoch()
+    assert same(weights(first), weights(second))
+    assert same(first.state(), second.state())
+
+
+def test_another_trainer_can_take_over(trainer: Callable[..., Trainer]) -> None:
+    whole, before, after = trainer(), trainer(), trainer()
+    for _ in range(4):
+        whole.run_epoch()
+    for _ in range(2):
+        before.run_epoch()
+    course = msgspec.json.decode(msgspec.json.encode(before.course), type=Course)
+    after.load_state(weights(before), {name: t.clone() for name, t in before.state().items()}, course)
+    for _ in range(2):
+        after.run_epoch()
+    assert same(weights(whole), weights(after))
+    assert whole.course == after.course
+
+
+def test_every_example_is_seen_once_an_epoch(trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = trainer()
+    seen: list[list[int]] = []
+
+    def note(rows: Tensor, step: int) -> Tensor:
+        seen.append(rows.tolist())
+        return torch.zeros(4)
+
+    monkeypatch.setattr(learner, "train_step", note)
+    learner.train_epoch()
+    assert [len(rows) for rows in seen] == [32, 32, 32, 4]
+    assert learner.steps_per_epoch == 4
+    assert sorted(chain.from_iterable(seen)) == list(range(100))
+    first = seen.copy()
+    seen.clear()
+    learner.course.epoch += 1
+    learner.train_epoch()
+    assert seen != first, "the order is a new one"
+
+
+def test_the_training_loss_weighs_examples_not_batches(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = trainer()
+    monkeypatch.setattr(learner, "train_step", lambda rows, step: torch.full((4,), float(step)))
+    losses = learner.train_epoch()
+    mean = (32 * 1 + 32 * 2 + 32 * 3 + 4 * 4) / 100
+    assert losses.heads == pytest.approx({"action": mean, "speech": mean, "thought": mean, "emotion": mean})
+    assert losses.total == pytest.approx(mean * (0.35 + 0.2 + 0.2 + 0.25))
+
+
+def test_validation_does_not_depend_on_its_batches(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = trainer()
+    whole = learner.validate()
+    monkeypatch.setattr(train, "EVALUATION_BATCH", 7)
+    parts = learner.validate()
+    assert parts.terms == pytest.approx(whole.terms, rel=1e-5)
+    assert parts.metrics.categorical == whole.metrics.categorical
+
+
+def test_validation_is_the_loss_without_dropout(trainer: Callable[..., Trainer], side: MakeSide) -> None:
+    learner, held = trainer(thought_weight=0.5), side(40, seed=1)
+    found = learner.validate().losses
+    learner.model.eval()
+    heads = head_losses(loss_terms(learner.model(held.features), held.labels)).tolist()
+    assert list(found.heads.values()) == pytest.approx(heads, rel=1e-5)
+    assert found.total == pytest.approx(0.35 * heads[0] + 0.2 * heads[1] + 0.5 * heads[2] + 0.25 * heads[3], rel=1e-5)
+
+
+def test_a_head_of_weight_zero_is_not_trained(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer(emotion_weight=0, weight_decay=0)
+    before = weights(learner)
+    learner.run_epoch()
+    changed = {name for name, tensor in weights(learner).items() if not torch.equal(tensor, before[name])}
+    assert not any("emotion" in name for name in changed)
+    assert any("action" in name for name in changed)
+
+
+# --- when to stop -----------------------------------------------------------------------------------------------------
+
+
+def course() -> Course:
+    return Course(plateau=Plateau(learning_rate=1.0, factor=0.5, patience=5))
+
+
+def test_patience_counts_epochs_without_enough_improvement() -> None:
+    run = course()
+    best = [run.update(loss, min_delta=0.1) for loss in (2.0, 1.95, 1.91, 1.8, 1.9)]
+    assert best == [True, True, True, True, False], "any lower loss is the best so far"
+    assert (run.best_loss, run.best_epoch) == (1.8, 4)
+    assert (run.patience_loss, run.waited) == (1.8, 1), "but only 2.0 and 1.8 renewed patience"
+
+
+def test_it_stops_when_patience_ends_or_all_epochs_are_done(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer(epochs=3, patience=2)
+    assert not learner.should_stop()
+    learner.course.waited = 2
+    assert learner.should_stop()
+    learner.course.waited, learner.course.epoch = 0, 3
+    assert learner.should_stop()
+
+
+def test_the_learning_rate_falls_on_a_plateau(trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = trainer(lr_patience=1)
+    evaluation = learner.validate()
+    flat = msgspec.structs.replace(evaluation, losses=Losses(1.0, evaluation.losses.heads))
+    monkeypatch.setattr(learner, "validate", lambda: flat)
+    assert [learner.run_epoch().learning_rate for _ in range(5)] == [1e-3, 1e-3, 1e-3, 5e-4, 5e-4]
+
+
+def test_seeds_of_epochs_differ() -> None:
+    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(20)}
+    assert len(seeds) == 400
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+# --- what is not finite -----------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer()
+    learner.run_epoch()
+    with torch.no_grad():
+        learner.model.get_parameter("heads.thought.2.bias")[5] = float("inf")
+    before = weights(learner)
+    message = "epoch 2, step 1: the loss of head thought is inf; lower the learning rate"
+    with pytest.raises(StorytellerError, match=message):
+        learner.run_epoch()
+    assert same(weights(learner), before)
+
+
+def change_gradient(trainer: Trainer, parameter: str, change: Callable[[Tensor], Tensor]) -> None:
+    hooked: Any = trainer.model.get_parameter(parameter)
+    hooked.register_hook(change)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "part"), [("heads.speech.0.weight", "head speech"), ("trunk.3.weight", "the trunk")]
+)
+def test_a_gradient_that_is_not_finite_stops_before_the_step(
+    trainer: Callable[..., Trainer], parameter: str, part: str
+) -> None:
+    learner = trainer()
+    change_gradient(learner, parameter, lambda gradient: gradient * float("nan"))
+    before = weights(learner)
+    with pytest.raises(StorytellerError, match=f"epoch 1, step 1: the gradient norm of {part} is nan"):
+        learner.run_epoch()
+    assert same(weights(learner), before)
+
+
+def test_a_gradient_norm_beyond_float32_is_told(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer()
+    for name in ("trunk.0.bias", *(f"heads.{head}.0.bias" for head in ("action", "speech", "thought", "emotion"))):
+        change_gradient(learner, name, lambda gradient: torch.eye(1, len(gradient))[0] * 1.5e19)
+    with pytest.raises(StorytellerError, match="the gradient norm of the whole network is beyond float32"):
+        learner.run_epoch()
+
+
+def test_a_validation_loss_that_is_not_finite_is_refused(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer()
+    with torch.no_grad():
+        learner.model.get_parameter("heads.emotion.2.bias")[0] = float("nan")
+    with pytest.raises(StorytellerError, match="epoch 0: the validation loss of head emotion is nan"):
+        learner.validate()
