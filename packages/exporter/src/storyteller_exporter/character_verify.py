@@ -40,7 +40,7 @@ def verify_character(
         _check_quality(predict, reference, real, report)
         return
     if reference is None:
-        report.add("parity", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
+        report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
     compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
 
 

@@ -51,7 +51,7 @@ def verify_events(
         _check_quality(predict, reference, _evenly_spaced(sentences, SENTENCES), task, report)
         return
     if reference is None:
-        report.add("parity", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
+        report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
     compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
 
 

@@ -164,6 +164,22 @@ def compare_all(
             report.add("batch against singles", Status.FAILED, f"{case.name}: {first_line(error)}")
             continue
         add(case, "one by one", outputs, alone)
+    _summarise(report)
+
+
+def _summarise(report: Verification) -> None:
+    """One row for all differences: the failures counted, or the one that comes nearest to its tolerance."""
+    failed = sum(not difference.passed for difference in report.differences)
+    measured = [difference for difference in report.differences if difference.share is not None]
+    if failed:
+        detail = f"{failed} of {len(report.differences)} comparisons differ by more than is allowed"
+        report.add("parity", Status.FAILED, detail)
+    elif measured:
+        worst = max(measured, key=lambda difference: difference.share or 0.0)
+        detail = (
+            f"worst {worst.worst:.1e} ({worst.output}, {worst.case}, against {worst.against}), allowed {worst.atol:g}"
+        )
+        report.add("parity", Status.OK, detail)
 
 
 def _one_by_one(case: Case, predict: Predictor, outputs: Arrays) -> Arrays:
