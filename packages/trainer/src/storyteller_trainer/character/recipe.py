@@ -56,8 +56,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("lr_patience", "seed"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+        self._require("lr_patience", self.lr_patience >= 0, "0 or more")
+        self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")
         self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
         self._require("dropout", 0 <= self.dropout < 1, "from 0 to below 1")
         self._require("lr_factor", 0 < self.lr_factor < 1, "between 0 and 1")
