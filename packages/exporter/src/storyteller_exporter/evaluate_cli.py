@@ -51,8 +51,8 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
     """Score exported event models on annotated sentences, run and read as the engine does it.
 
     MODEL_DIR is the folder with event_classifier.onnx, ner_classifier.onnx and tokenizer.json, or with
-    joint_classifier.onnx; left out, it is event_classifier in STORYTELLER_MODEL_PATH or artifacts/models. DATA are JSONL
-    files of event data. Several sets are shown side by side, then each by itself.
+    joint_classifier.onnx; left out, it is event_classifier in STORYTELLER_MODEL_PATH or artifacts/models. DATA are
+    JSONL files of event data. Several sets are shown side by side, then each by itself.
 
     \b
     Example:
