@@ -124,15 +124,16 @@ def _check(batch: list[tuple[int, bytes]], report: Callable[[Problem], None]) ->
             numbers.append(number)
             examples.append(example)
     values = np.frombuffer(b"".join(e.values for e in examples), "<f4").reshape(-1, FEATURES.size + PREDICTIONS.size)
-    sound = np.ones(len(values), np.bool_)
-    for broken in violations(values[:, : FEATURES.size], values[:, FEATURES.size :]):
-        sound[broken.row] = False
-        problems.append(broken.at_line(numbers[broken.row]))
+    broken = list(violations(values[:, : FEATURES.size], values[:, FEATURES.size :]))
+    problems.extend(violation.at_line(numbers[violation.row]) for violation in broken)
     for problem in sorted(problems, key=lambda problem: problem.line):
         report(problem)
-    kept = [example for example, keep in zip(examples, sound, strict=True) if keep]
-    digests = np.frombuffer(b"".join(e.digest[:8] for e in kept), np.uint64)
-    return Chunk(values[sound], [e.cell for e in kept], digests)
+    if broken:
+        faulty = {violation.row for violation in broken}
+        examples = [example for row, example in enumerate(examples) if row not in faulty]
+        values = np.delete(values, list(faulty), axis=0)
+    digests = np.frombuffer(b"".join(e.digest[:8] for e in examples), np.uint64)
+    return Chunk(values, [e.cell for e in examples], digests)
 
 
 def join_chunks(chunks: Iterator[Chunk]) -> Arrays:
