@@ -32,7 +32,8 @@ def save_tiny_encoder(folder: Path, family: str) -> Path:
     torch.manual_seed(0)
     _model(family, tokenizer.get_vocab_size()).save_pretrained(folder)
     names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)  # type: ignore[no-untyped-call]
+    fast.save_pretrained(folder)
     return folder
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import MAX_SEQ_LENGTH
 from tokenizers import Tokenizer
@@ -96,7 +97,7 @@ def load_encoder(name: str) -> Encoder:
     try:
         model = AutoModel.from_pretrained(source, trust_remote_code=False, use_safetensors=True, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise StorytellerError(f"--encoder {name}: cannot load {source}: {_reason(error)}. {OFFLINE}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise StorytellerError(f"--encoder {name}: it has no fast tokenizer (tokenizer.json). {OFFLINE}")

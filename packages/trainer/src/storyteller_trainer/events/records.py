@@ -157,13 +157,16 @@ def _decode_problem(line: bytes, number: int, error: Exception) -> Problem:
         expected = f"one of {', '.join(_ENUMS[key].labels())} is expected"
         return problem(ProblemKind.VALUE, path, what.removeprefix("Invalid enum value "), expected)
     expected, _, found = what.partition(", got ")
-    found = _value_at(line, path) if found else what
-    return problem(ProblemKind.TYPE, path, found, f"{expected[0].lower()}{expected[1:]}".replace("`", ""))
+    expected = f"{expected[0].lower()}{expected[1:]}".replace("`", "")
+    return problem(ProblemKind.TYPE, path, _value_at(line, path) or found.strip("`"), expected)
 
 
 def _value_at(line: bytes, path: str) -> str:
-    """The value at a path such as `entities[0].start`, as JSON, shortened."""
-    value: Any = json.loads(line)
+    """The value at a path such as `entities[0].start`, as JSON, shortened; empty when the line goes on as no JSON."""
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
     for key, index in re.findall(r"(\w+)|\[(\d+)\]", path):
         value = value[key] if key else value[int(index)]
     text = json.dumps(value, ensure_ascii=False)

@@ -166,8 +166,7 @@ class _Run:
                 f"{self._folder} holds an earlier run: its model stays until the first epoch of this one is done"
             )
         for part, name in HELD_OUT.items():
-            lines = b"".join(msgspec.json.encode(example) + b"\n" for example in self._examples[part])
-            write_atomic(self._folder / name, lines)
+            write_atomic(self._folder / name, msgspec.json.Encoder().encode_lines(self._examples[part]))
         save_state(last, self._state, self._trainer)
 
     def _save(self, epoch: Epoch) -> None:
@@ -178,8 +177,7 @@ class _Run:
                 save_encoder(self._folder, self._encoder)
             save_weights(self._folder / BEST, self._trainer.model, self._metadata(epoch))
         save_state(self._folder / LAST, self._state, self._trainer)
-        history = b"".join(msgspec.json.encode(epoch) + b"\n" for epoch in course.history)
-        write_atomic(self._folder / HISTORY, history)
+        write_atomic(self._folder / HISTORY, msgspec.json.Encoder().encode_lines(course.history))
 
     def _metadata(self, epoch: Epoch) -> EventMetadata:
         return EventMetadata(

@@ -110,7 +110,7 @@ class Trainer:
         self.course = Course()
         self._lengths = [len(item.ids) for item in data.train]
         self._autocast = _autocast_dtype(recipe.precision, device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
 
     def should_stop(self) -> bool:
         """All epochs are done, or patience is at its end."""
@@ -130,8 +130,8 @@ class Trainer:
         seed = _epoch_seed(self.recipe.seed, number)
         torch.manual_seed(seed)  # for the dropout
         batches = training_order(self._lengths, self.recipe.batch_size, torch.Generator().manual_seed(seed))
-        if self._scaler.is_enabled() and self.course.loss_scale is not None:
-            self._scaler.load_state_dict(self._scaler.state_dict() | {"scale": self.course.loss_scale})
+        if self.scaler.is_enabled() and self.course.loss_scale is not None:
+            self.scaler.load_state_dict(self.scaler.state_dict() | {"scale": self.course.loss_scale})
         self.model.train()
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
@@ -143,8 +143,8 @@ class Trainer:
             after_step(step, len(batches))
         self.course.seconds += time.perf_counter() - started
         self.course.examples += len(self.data.train)
-        if self._scaler.is_enabled():
-            self.course.loss_scale = self._scaler.get_scale()
+        if self.scaler.is_enabled():
+            self.course.loss_scale = self.scaler.get_scale()
         evaluation = self.evaluate(self.data.validation)
         for name, value in evaluation.losses.items():
             self._require_finite(f"{name} loss", value, f"the validation after epoch {number}")
@@ -174,16 +174,16 @@ class Trainer:
             self._require_finite(f"{name} loss", value, place)
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.stack([self._loss_weight(name) * loss for name, loss in losses.items()]).sum()
-        torch.autograd.backward(self._scaler.scale(total))
-        self._scaler.unscale_(self.optimizer)
+        torch.autograd.backward(self.scaler.scale(total))
+        self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM).item()
         # fp16 overflows now and then by design: the scaler then leaves the step out and lowers its scale.
-        if not self._scaler.is_enabled() or self._scaler.get_scale() < 1:
+        if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
             self._require_finite("gradient norm", norm, place)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return values
 
     def evaluate(self, items: list[Encoded]) -> Evaluation:
