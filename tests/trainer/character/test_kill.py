@@ -37,7 +37,7 @@ def start(data: Path, folder: str, *options: str) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Waits for the end; what it wrote to stderr."""
-    _, messages = process.communicate(timeout=120)
+    _, messages = process.communicate(timeout=300)
     return messages
 
 
