@@ -13,6 +13,7 @@ use std::error::Error;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
+use ort::environment::Environment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["encode"] => each_line(|scenario| Ok(encode_features(&scenario))),
         ["decode"] => each_line(|outputs: Vec<f32>| Ok(decode_outputs(&outputs)?)),
         ["predict", model] => {
-            let environment = ort::init().build()?;
+            let environment = environment()?;
             let mut model = CharacterModel::load(&environment, Path::new(model))?;
             each_line(|features: Vec<f32>| {
                 let outputs = model.run(&features)?;
@@ -38,18 +39,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             })
         }
         ["events", folder] => {
-            let environment = ort::init().build()?;
+            let environment = environment()?;
             let mut classifier = EventClassifier::load(&environment, Path::new(folder))?;
             each_line(|sentence: String| classifier.read(&sentence))
         }
         ["bench", model, predictions] => {
-            let environment = ort::init().build()?;
+            let environment = environment()?;
             let measurements = bench::measure(&environment, Path::new(model), predictions.parse()?)?;
             println!("{}", serde_json::to_string(&measurements)?);
             Ok(())
         }
         _ => Err("usage: engine encode | decode | predict MODEL | events FOLDER | bench MODEL N".into()),
     }
+}
+
+/// ONNX Runtime, from the library that the variable names.
+fn environment() -> Result<Environment, Box<dyn Error>> {
+    let library = env::var("ORT_DYLIB_PATH").map_err(|_| "set ORT_DYLIB_PATH to the ONNX Runtime library")?;
+    Ok(ort::init_from(library)?.build()?)
 }
 
 /// Reads a value from every line of stdin and writes what `work` makes of it.
