@@ -136,14 +136,17 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
     from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
     from storyteller_trainer.events.encoders import Encoder, load_encoder
     from storyteller_trainer.events.models import Task, build_model
+    from storyteller_trainer.events.tokenizer import read_tokenizer
     from tiny_encoders import save_tiny_encoder
 
     encoders: dict[str, Path] = {}
 
-    def make(runs: Path, task: str, family: str = "bert") -> Path:
+    def make(runs: Path, task: str, family: str = "bert", raw_tokenizer: bool = False) -> Path:
         if family not in encoders:
             encoders[family] = save_tiny_encoder(tmp_path_factory.mktemp(family), family)
-        encoder: Encoder = load_encoder(str(encoders[family]))
+        encoder = load_encoder(str(encoders[family]))
+        if raw_tokenizer:
+            encoder = Encoder(family, encoder.model, read_tokenizer(encoders[family] / "tokenizer.json"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             model = build_model(Task(task), encoder.model)

@@ -43,6 +43,14 @@ def copy_folder(folder: Path, target: Path) -> Path:
     return target
 
 
+@pytest.fixture
+def traced(event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's exporter, the slow step, is answered with the graphs it gave before."""
+    monkeypatch.setattr(
+        events, "export_module", lambda module, example, interface: onnx.load(str(event_folder / interface.file_name))
+    )
+
+
 # --- what is written ---------------------------------------------------------------------------------------------
 
 
@@ -73,10 +81,19 @@ def test_metadata_carries_labels_fingerprint_and_maximum_length(event_folder: Pa
     assert json.loads(found[notes.DECODING])["events"]["labels"] == list(EventKind.labels())
 
 
-def test_tokenizer_neither_pads_nor_cuts(event_folder: Path) -> None:
-    tokenizer = Tokenizer.from_file(str(event_folder / "tokenizer.json"))  # the tiny BERT's own does both
-    assert tokenizer.padding is None
-    assert tokenizer.truncation is None
+@pytest.mark.usefixtures("traced")
+def test_tokenizer_that_pads_and_cuts_is_normalised(make_event_run: Callable[..., Path], tmp_path: Path) -> None:
+    for task in ("event", "ner"):
+        run = make_event_run(tmp_path / "runs", task, raw_tokenizer=True)
+        raw = Tokenizer.from_file(str(run / "tokenizer.json"))
+        assert raw.padding is not None
+        assert raw.truncation is not None
+    export_events(tmp_path / "runs", tmp_path / "out")
+    written = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert written.padding is None
+    assert written.truncation is None
+    for report in verify(tmp_path / "out"):
+        assert status(report, "tokenizer") is Status.OK
 
 
 def test_more_than_128_tokens_are_refused_by_the_file_itself(event_folder: Path) -> None:
@@ -234,14 +251,6 @@ def test_missing_extra_is_named(event_folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 # --- int8 --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def traced(event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch's exporter, the slow step, is answered with the graphs it gave before."""
-    monkeypatch.setattr(
-        events, "export_module", lambda module, example, interface: onnx.load(str(event_folder / interface.file_name))
-    )
 
 
 @pytest.mark.usefixtures("traced")

@@ -19,7 +19,7 @@ use crate::model::CharacterModel;
 pub struct Measurements {
     load_us: f64,
     single: Latency,
-    /// Two threads that share one session behind a mutex; a time includes waiting for the lock.
+    /// Two threads that share the session behind a mutex; a time includes waiting for the lock.
     shared_by_two: Latency,
     /// Resident memory of the process before and after the measured predictions.
     resident_before_kib: u64,
@@ -35,71 +35,58 @@ struct Latency {
     per_second: f64,
 }
 
-/// Loads the model and predicts `predictions` times alone, then as often again from two threads.
+/// Loads the model and predicts `predictions` times from one thread, then as often from two.
 pub fn measure(environment: &Environment, path: &Path, predictions: usize) -> Result<Measurements, Box<dyn Error>> {
     let start = Instant::now();
-    let mut model = CharacterModel::load(environment, path)?;
-    let load = start.elapsed();
+    let model = CharacterModel::load(environment, path)?;
+    let load_us = micros(start.elapsed());
+    let model = Mutex::new(model);
 
-    // Warm up: the first runs allocate what the later ones use again.
-    run_alone(&mut model, 1_000.min(predictions))?;
+    // Written to, so that its memory counts before the run and not as growth; the first runs allocate what later ones
+    // use again.
+    let mut times = vec![1.0; predictions];
+    let warm_up = 1_000.min(predictions);
+    predict(&model, &mut times[..warm_up])?;
     let resident_before_kib = resident_kib()?;
-    let start = Instant::now();
-    let alone = run_alone(&mut model, predictions)?;
-    let single = latency(alone, start.elapsed());
+    let single = latency(&model, &mut times, 1)?;
+    let shared_by_two = latency(&model, &mut times, 2)?;
+    Ok(Measurements { load_us, single, shared_by_two, resident_before_kib, resident_after_kib: resident_kib()? })
+}
 
-    let shared = Mutex::new(model);
+/// Fills `times` from several threads at once, a share each.
+fn latency(model: &Mutex<CharacterModel>, times: &mut [f64], threads: usize) -> Result<Latency, Box<dyn Error>> {
+    let share = times.len().div_ceil(threads);
     let start = Instant::now();
-    let times = thread::scope(|scope| {
-        let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| run_shared(&shared, predictions / 2))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker panicked")).collect()
-    });
-    let shared_by_two = latency(times, start.elapsed());
-    Ok(Measurements {
-        load_us: micros(load),
-        single,
-        shared_by_two,
-        resident_before_kib,
-        resident_after_kib: resident_kib()?,
+    thread::scope(|scope| {
+        let workers: Vec<_> = times.chunks_mut(share).map(|part| scope.spawn(|| predict(model, part))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker panicked"))
+    })?;
+    let total = start.elapsed();
+    times.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+    Ok(Latency {
+        predictions: times.len(),
+        p50_us: at(0.50),
+        p99_us: at(0.99),
+        per_second: times.len() as f64 / total.as_secs_f64(),
     })
 }
 
-fn run_alone(model: &mut CharacterModel, predictions: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
-    let mut times = Vec::with_capacity(predictions);
-    for index in 0..predictions {
+/// Predicts once for each place in `times`, in microseconds.
+fn predict(model: &Mutex<CharacterModel>, times: &mut [f64]) -> Result<(), String> {
+    for (index, time) in times.iter_mut().enumerate() {
         let features = example(index);
         let start = Instant::now();
-        black_box(model.run(&features)?);
-        times.push(start.elapsed());
+        let outputs = model.lock().expect("a worker panicked").run(&features);
+        *time = micros(start.elapsed());
+        black_box(outputs.map_err(|error| error.to_string())?);
     }
-    Ok(times)
-}
-
-fn run_shared(model: &Mutex<CharacterModel>, predictions: usize) -> Vec<Duration> {
-    (0..predictions)
-        .map(|index| {
-            let features = example(index);
-            let start = Instant::now();
-            black_box(model.lock().expect("a worker panicked").run(&features).expect("the model ran before"));
-            start.elapsed()
-        })
-        .collect()
+    Ok(())
 }
 
 /// Features in 0..1 that differ from one prediction to the next.
 fn example(index: usize) -> Vec<f32> {
     (0..TOTAL_INPUT_FEATURES).map(|column| ((index * 31 + column * 17) % 100) as f32 / 100.0).collect()
-}
-
-fn latency(mut times: Vec<Duration>, total: Duration) -> Latency {
-    times.sort_unstable();
-    let at = |share: f64| micros(times[((times.len() - 1) as f64 * share).round() as usize]);
-    Latency {
-        predictions: times.len(),
-        p50_us: at(0.50),
-        p99_us: at(0.99),
-        per_second: times.len() as f64 / total.as_secs_f64(),
-    }
 }
 
 fn micros(time: Duration) -> f64 {

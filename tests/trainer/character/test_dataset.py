@@ -141,6 +141,12 @@ def test_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_dataset(tmp_path / "absent.jsonl")
 
 
+def test_a_path_that_leads_through_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{}")
+    with pytest.raises(StorytellerError, match=r"data\.jsonl: cannot be read: Not a directory"):
+        load_dataset(tmp_path / "a.jsonl" / "data.jsonl")
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(StorytellerError, match="is a folder; name one JSONL file"):
         load_dataset(tmp_path)
@@ -324,6 +330,13 @@ def test_a_constant_that_json_does_not_know(tmp_path: Path, small_jsonl: Path) -
     (tmp_path / "a.jsonl").write_text(text.replace('"features": [', '"features": [Infinity, ', 1))
     with pytest.raises(StorytellerError, match="line 1: features: wrong length: 454"):
         load_dataset(tmp_path / "a.jsonl", cache_dir=None)
+
+
+def test_a_float_changed_by_hand_is_named_before_the_hash(tmp_path: Path, records: Records, write: Write) -> None:
+    made = records(2)
+    made[1]["labels"][label("speech.occurs")] = 0.7
+    found = survey(write(tmp_path / "a.jsonl", made))
+    assert [problem.split(": ")[1] for problem in found.first_problems] == ["speech.occurs", "content_hash"]
 
 
 def test_the_first_faulty_line_is_the_one_told(tmp_path: Path, records: Records, write: Write) -> None:

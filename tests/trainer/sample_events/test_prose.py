@@ -49,6 +49,17 @@ def test_no_prose_in_training_data(generated: EventData, prose: list[EventExampl
     assert not {bare(e) for e in prose} & {bare(e) for e in generated.examples}
 
 
+def test_no_template_is_modelled_on_the_prose(generated: EventData, prose: list[EventExample]) -> None:
+    """No run of seven words or entities of the prose set stands in the generated data."""
+
+    def runs(example: EventExample) -> set[tuple[str, ...]]:
+        words = re.findall(r"<\w+>|[\w’']+", skeleton(example.text, example.entities))
+        return {tuple(words[start : start + 7]) for start in range(len(words) - 6)}
+
+    generated_runs = set[tuple[str, ...]]().union(*map(runs, generated.examples))
+    assert [example.text for example in prose if runs(example) & generated_runs] == []
+
+
 def test_spans_follow_the_guideline(prose: list[EventExample]) -> None:
     """No span begins with a determiner, and every "I", "me" or "we" is one."""
     for example in prose:

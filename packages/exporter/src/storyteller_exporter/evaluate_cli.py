@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.console import command, err, json_option, print_json
 from storyteller_schema.settings import model_path
 
 from storyteller_exporter.extra import events_extra
@@ -51,8 +51,8 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
     """Score exported event models on annotated sentences, run and read as the engine does it.
 
     MODEL_DIR is the folder with event_classifier.onnx, ner_classifier.onnx and tokenizer.json, or with
-    joint_classifier.onnx; by default event_classifier in STORYTELLER_MODEL_PATH or artifacts/models. DATA are JSONL
-    files of event data. Several sets are shown side by side, then each by itself.
+    joint_classifier.onnx; left out, it is event_classifier in STORYTELLER_MODEL_PATH or artifacts/models. DATA are
+    JSONL files of event data. Several sets are shown side by side, then each by itself.
 
     \b
     Example:
@@ -64,16 +64,18 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
     data = paths[1:] if given else paths
     if not data and options["held_out"] is None and not options["prose"]:
         raise click.UsageError("nothing to evaluate on: name a DATA file, --held-out RUNS or --prose")
-    report = evaluate(folder, data, predictions=predictions, **options)
+    report = evaluate_folder(folder, data, predictions=predictions, **options)
     if as_json:
         import msgspec
 
         print_json(msgspec.to_builtins(report))
     else:
+        from storyteller_exporter.evaluate_tables import show
+
         show(report)
 
 
-def evaluate(
+def evaluate_folder(
     folder: Path,
     data: tuple[Path, ...],
     *,
@@ -103,25 +105,3 @@ def evaluate(
         evaluate.write_predictions(predictions, runs)
         err.print(f"predictions: {predictions}", markup=False)
     return evaluate.report(models, runs, Padding(padding), worst=worst, timed=latency_sentences)
-
-
-def show(report: Report) -> None:
-    """The models, all sets side by side, latency, then each set by itself."""
-    from storyteller_exporter import evaluate_tables as tables
-
-    for file in report.files:
-        out.print(f"{file.file}: {file.bytes:,} bytes", markup=False)
-        for warning in file.warnings:
-            out.print(f"note: {warning}", markup=False)
-    out.print(f"padding {report.padding}\n", markup=False)
-    out.print(tables.comparison_table(report))
-    if report.latency is not None:
-        out.print()
-        out.print(tables.latency_table(report.latency))
-    for found in report.sets:
-        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold", markup=False)
-        for notice in found.notices:
-            out.print(f"note: {notice}", markup=False)
-        for part in tables.details(found):
-            out.print()
-            out.print(part, markup=False)

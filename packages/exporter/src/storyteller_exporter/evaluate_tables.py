@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rich.table import Table
+from storyteller_schema.console import out
 from storyteller_trainer.events.metrics import Score, Scores
 
 from storyteller_exporter.evaluate import Report, SetReport
@@ -22,6 +23,26 @@ HEADLINES: dict[str, Callable[[SetReport], float]] = {
     "all entities right": lambda found: found.exact.entities,
     "both right": lambda found: found.exact.both,
 }
+
+
+def show(report: Report) -> None:
+    """Prints the models, all sets side by side, latency, then each set by itself."""
+    for file in report.files:
+        out.print(f"{file.file}: {file.bytes:,} bytes", markup=False)
+        for warning in file.warnings:
+            out.print(f"note: {warning}", markup=False)
+    out.print(f"padding {report.padding}\n", markup=False)
+    out.print(comparison_table(report))
+    if report.latency is not None:
+        out.print()
+        out.print(latency_table(report.latency))
+    for found in report.sets:
+        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold", markup=False)
+        for notice in found.notices:
+            out.print(f"note: {notice}", markup=False)
+        for part in details(found):
+            out.print()
+            out.print(part, markup=False)
 
 
 def comparison_table(report: Report) -> Table:

@@ -26,7 +26,9 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except OSError as error:
-        raise StorytellerError(f"{path}: cannot be read: {error.strerror}; name an existing ONNX file") from error
+        raise StorytellerError(
+            f"{path}: cannot be read: {error.strerror}; export a model first, or name another file"
+        ) from error
     except Exception as error:  # protobuf's own class, of a library that comes with onnx
         raise StorytellerError(
             f"{path} is not an ONNX file or not all of one ({path.stat().st_size:,} bytes); export it again"

@@ -110,7 +110,7 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
         else:
             _train(path, as_json, **options)
     except KeyboardInterrupt:
-        err.print("Stopped by Ctrl-C before the first epoch began.")
+        err.print("Stopped by Ctrl-C.")
         raise click.exceptions.Exit(130) from None
 
 

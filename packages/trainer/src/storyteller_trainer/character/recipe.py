@@ -85,8 +85,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("lr_patience", "seed"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+        self._require("lr_patience", self.lr_patience >= 0, "0 or more")
+        self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")
         for name in ("learning_rate", "muon_learning_rate"):
             self._require(name, 0 < getattr(self, name) < math.inf, "above 0")
         for name in ("dropout", "warmup", "averaging"):

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import numpy as np
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Layout
 from storyteller_schema.predictions import PREDICTIONS
 
 from storyteller_trainer.character.problems import Problem, ProblemKind
+from storyteller_trainer.character.rules import violations
 
 #: The largest finite float32.
 FLOAT32_MAX = float.fromhex("0x1.fffffep127")
@@ -134,12 +136,16 @@ def _vector_faults(record: dict[str, Any]) -> Iterator[_Fault]:
         for fault in _faults_of_vector(record, key, layout):
             sound = False
             yield fault
-    stated = record.get("content_hash")
-    if sound and isinstance(stated, str):
-        digest = hashlib.sha256(_pack(*record["features"], *record["labels"])).hexdigest()
-        if stated != digest:
-            expected = f"the features and labels hash to {digest}: the line was changed after it was made"
-            yield ProblemKind.HASH, "content_hash", stated, expected
+    if not sound:
+        return
+    packed = _pack(*record["features"], *record["labels"])
+    values = np.frombuffer(packed, "<f4").reshape(1, -1)
+    for broken in violations(values[:, : FEATURES.size], values[:, FEATURES.size :]):
+        yield broken.kind, broken.field, broken.found, broken.expected
+    stated, digest = record.get("content_hash"), hashlib.sha256(packed).hexdigest()
+    if isinstance(stated, str) and stated != digest:
+        expected = f"the features and labels hash to {digest}: the line was changed after it was made"
+        yield ProblemKind.HASH, "content_hash", stated, expected
 
 
 def _faults_of_vector(record: dict[str, Any], key: str, layout: Layout) -> Iterator[_Fault]:

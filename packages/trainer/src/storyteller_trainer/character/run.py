@@ -142,12 +142,14 @@ class _Run:
 
     def begin(self) -> None:
         """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
+        self._sweep()
         # In this order: a history too long for `last` is cut when the run is resumed.
         self._save_last(self._trainer.validate())
         write_atomic(self._folder / HISTORY, "")
 
     def load(self) -> None:
         """Takes over what `last` holds and cuts off the history of epochs that it does not know."""
+        self._sweep()
         path = self._folder / LAST
         tensors, saved = read_tensors(path, LastMetadata)
         state = {
@@ -161,6 +163,12 @@ class _Run:
         history = self._folder / HISTORY
         rows = history.read_bytes().splitlines(keepends=True) if history.exists() else []
         write_atomic(history, b"".join(rows[: saved.epoch]))
+
+    def _sweep(self) -> None:
+        """Removes what a killed run left half written."""
+        for name in (BEST, LAST, HISTORY, SUMMARY):
+            for leftover in self._folder.glob(f".{name}.*"):
+                leftover.unlink(missing_ok=True)
 
     def execute(self) -> RunSummary:
         """Epoch after epoch until the recipe says stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import stat
 import zlib
 from collections.abc import Iterator
 from io import BufferedReader
@@ -21,13 +22,17 @@ def check_file(path: Path) -> None:
     Raises:
         StorytellerError: nothing is there, it is a folder, or it is empty.
     """
-    if path.is_dir():
-        raise StorytellerError(f"{path}: is a folder; name one JSONL file in it")
-    if not path.exists():
+    try:
+        found = path.stat()
+    except FileNotFoundError:
         raise StorytellerError(
             f"{path}: no such file; `generate-training-data --output {path}` makes sample data there"
-        )
-    if path.stat().st_size == 0:
+        ) from None
+    except OSError as error:
+        raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise StorytellerError(f"{path}: is a folder; name one JSONL file in it")
+    if found.st_size == 0:
         raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
 
 

@@ -46,7 +46,7 @@ class Side(NamedTuple):
     @classmethod
     def of(cls, features: Floats, labels: Floats, device: torch.device) -> Side:
         """Copies arrays to the device."""
-        return cls(*(torch.from_numpy(np.array(array, np.float32)).to(device) for array in (features, labels)))
+        return cls(torch.tensor(features, device=device), torch.tensor(labels, device=device))
 
 
 class Losses(msgspec.Struct, frozen=True):
