@@ -13,7 +13,7 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character.checkpoint import (
     BEST,
-    OPTIMIZER_PREFIX,
+    STATE_PREFIX,
     CheckpointMetadata,
     load_checkpoint,
     save_checkpoint,
@@ -113,7 +113,7 @@ def test_a_run_folder_gives_its_best_model_ready_to_use(tmp_path: Path) -> None:
 
 def test_a_file_with_optimizer_state_loads_too(tmp_path: Path) -> None:
     model = CharacterModel()
-    extra = {f"{OPTIMIZER_PREFIX}trunk.0.weight.step": torch.tensor(3.0)}
+    extra = {f"{STATE_PREFIX}trunk.0.weight.step": torch.tensor(3.0)}
     save_tensors(tmp_path / "last.safetensors", model.state_dict() | extra, metadata())
     assert load_checkpoint(tmp_path / "last.safetensors").metadata.epoch == 7
 

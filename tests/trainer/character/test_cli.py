@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from storyteller_trainer.character import dataset, run
 from storyteller_trainer.character.cli import RECIPE_OPTIONS, main
-from storyteller_trainer.character.recipe import Recipe
+from storyteller_trainer.character.recipe import CHOICES, Recipe
 from storyteller_trainer.character.train import Trainer
 
 QUICK = ("--epochs", "2", "--batch-size", "64", "--device", "cpu")
@@ -48,8 +48,13 @@ def test_every_value_of_the_recipe_has_an_option(small_jsonl: Path, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "train_character_model", catch)
-    given = {name: 7 if isinstance(value, int) else 0.5 for name, value in Recipe().as_dict().items()}
-    flags = [text for name, (flag, _) in RECIPE_OPTIONS.items() for text in (flag, str(given[name]))]
+    examples: dict[type, Any] = {bool: True, int: 7, float: 0.5}
+    given = {name: CHOICES[name][1] if name in CHOICES else examples[type(v)] for name, v in Recipe().as_dict().items()}
+    flags = [
+        text
+        for name, (flag, _) in RECIPE_OPTIONS.items()
+        for text in ([flag] if given[name] is True else [flag, str(given[name])])
+    ]
     call(small_jsonl, *flags)
     assert seen == given
 

@@ -15,6 +15,7 @@ from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character import run
 from storyteller_trainer.character.checkpoint import load_checkpoint
 from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
+from storyteller_trainer.character.recipe import RECIPES
 from storyteller_trainer.character.run import Interrupted, train_character_model
 from storyteller_trainer.character.summary import RunSummary
 from storyteller_trainer.character.train import Trainer
@@ -31,8 +32,10 @@ def data(small_jsonl: Path) -> CharacterDataset:
     return load_dataset(small_jsonl, cache_dir=None)
 
 
-def train(data: CharacterDataset, folder: str = "run", *, resume: bool = False, **options: Any) -> RunSummary:
-    return train_character_model(data, Path(folder), CPU, options=OPTIONS | options, resume=resume)
+def train(
+    data: CharacterDataset, folder: str = "run", *, preset: str = "reference", resume: bool = False, **options: Any
+) -> RunSummary:
+    return train_character_model(data, Path(folder), CPU, preset=preset, options=OPTIONS | options, resume=resume)
 
 
 def results(folder: str = "run") -> dict[str, bytes]:
@@ -114,11 +117,14 @@ def writes(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None]) -> li
     return count
 
 
-def test_cut_off_before_any_write_and_resumed(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(data, "whole", epochs=2)
+@pytest.mark.parametrize("preset", RECIPES)
+def test_cut_off_before_any_write_and_resumed(
+    data: CharacterDataset, monkeypatch: pytest.MonkeyPatch, preset: str
+) -> None:
+    train(data, "whole", preset=preset, epochs=2)
     with monkeypatch.context() as patch:
         count = writes(patch, lambda number: None)
-        train(data, "counted", epochs=2)
+        train(data, "counted", preset=preset, epochs=2)
     total = count[0]
     assert total >= 2 + 2 * 3
 
@@ -132,8 +138,8 @@ def test_cut_off_before_any_write_and_resumed(data: CharacterDataset, monkeypatc
         with monkeypatch.context() as patch:
             writes(patch, kill)
             with pytest.raises(Killed):
-                train(data, folder, epochs=2)
-        summary = train(data, folder, resume=True, epochs=2)
+                train(data, folder, preset=preset, epochs=2)
+        summary = train(data, folder, preset=preset, resume=True, epochs=2)
         assert summary.finished
         assert results(folder) == results("whole"), f"cut before write {cut}"
         assert same_state(folder, "whole")
@@ -177,6 +183,12 @@ def test_a_finished_run_can_be_extended(data: CharacterDataset) -> None:
     # The recipe stands in the metadata of a checkpoint, so a best from before the extension tells of 2 epochs.
     assert results()["history.jsonl"] == results("whole")["history.jsonl"]
     assert same_state("run", "whole")
+
+
+def test_a_schedule_that_is_laid_out_over_all_epochs_cannot_be_extended(data: CharacterDataset) -> None:
+    train(data, preset="default", epochs=2)
+    with pytest.raises(StorytellerError, match=r"a resumed run keeps its recipe.*epochs 2 -> 5"):
+        train(data, preset="default", resume=True, epochs=5)
 
 
 def test_resuming_a_finished_run_only_reports(data: CharacterDataset) -> None:
@@ -243,7 +255,7 @@ def test_a_damaged_state_is_refused(data: CharacterDataset) -> None:
     train(data, epochs=1)
     path = Path("run/last.safetensors")
     tensors, metadata = read_tensors(path, run.LastMetadata)
-    del tensors["optimizer.trunk.0.weight.first_moment"]
+    del tensors["training.optimizer.model.trunk.0.weight.first_moment"]
     save_tensors(path, tensors, metadata)
     with pytest.raises(StorytellerError, match="its tensors do not fit the network"):
         train(data, resume=True)
@@ -270,7 +282,9 @@ def test_the_old_best_stays_until_the_new_run_has_one(data: CharacterDataset, mo
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_epoch", die)
         with pytest.raises(Killed):
-            train_character_model(data, Path("run"), CPU, options=OPTIONS | {"seed": 1}, notify=lines.append)
+            train_character_model(
+                data, Path("run"), CPU, preset="reference", options=OPTIONS | {"seed": 1}, notify=lines.append
+            )
     assert lines == ["run holds an earlier run: its best stays until the first epoch of this one is done"]
     assert results()["best.safetensors"] == old
     assert read_metadata(Path("run/last.safetensors"), run.LastMetadata).epoch == 0
@@ -343,7 +357,7 @@ def test_a_run_that_diverges_keeps_what_it_had(data: CharacterDataset, monkeypat
     def poison(self: Trainer, rows: torch.Tensor, step: int) -> torch.Tensor:
         if self.course.epoch == 1:
             with torch.no_grad():
-                self.model.get_parameter("trunk.0.bias")[0] = float("nan")
+                self.network.model.get_parameter("trunk.0.bias")[0] = float("nan")
         return train_step(self, rows, step)
 
     train_step = Trainer.train_step

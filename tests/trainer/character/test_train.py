@@ -13,7 +13,7 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.character import train
 from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.optimizer import Plateau
-from storyteller_trainer.character.recipe import Recipe
+from storyteller_trainer.character.recipe import RECIPES
 from storyteller_trainer.character.train import Course, Losses, Side, Trainer, epoch_seed
 from torch import Tensor
 
@@ -22,8 +22,11 @@ MakeSide = Callable[..., Side]
 
 @pytest.fixture
 def trainer(side: MakeSide) -> Callable[..., Trainer]:
-    def make(**options: Any) -> Trainer:
-        return Trainer(Recipe(batch_size=32, **options), side(100), side(40, seed=1))
+    """Makes a trainer: of the reference recipe, or of another preset, with options."""
+
+    def make(preset: str = "reference", **options: Any) -> Trainer:
+        recipe = RECIPES[preset].with_options(batch_size=32, **options)
+        return Trainer(recipe, side(100), side(40, seed=1))
 
     return make
 
@@ -54,8 +57,9 @@ def test_the_first_losses_of_this_seed_stay_as_they_are(trainer: Callable[..., T
     assert totals == pytest.approx([5.62718, 4.09896, 4.10871], rel=1e-3)
 
 
-def test_the_same_seed_gives_the_same_bits(trainer: Callable[..., Trainer]) -> None:
-    first, second, other = trainer(), trainer(), trainer(seed=43)
+@pytest.mark.parametrize("preset", RECIPES)
+def test_the_same_seed_gives_the_same_bits(trainer: Callable[..., Trainer], preset: str) -> None:
+    first, second, other = trainer(preset), trainer(preset), trainer(preset, seed=43)
     assert not same(weights(first), weights(other))
     for each in (first, second):
         each.run_epoch()
@@ -65,14 +69,15 @@ def test_the_same_seed_gives_the_same_bits(trainer: Callable[..., Trainer]) -> N
     assert same(first.state(), second.state())
 
 
-def test_another_trainer_can_take_over(trainer: Callable[..., Trainer]) -> None:
-    whole, before, after = trainer(), trainer(), trainer()
+@pytest.mark.parametrize("preset", RECIPES)
+def test_another_trainer_can_take_over(trainer: Callable[..., Trainer], preset: str) -> None:
+    whole, before, after = trainer(preset), trainer(preset), trainer(preset)
     for _ in range(4):
         whole.run_epoch()
     for _ in range(2):
         before.run_epoch()
     course = msgspec.json.decode(msgspec.json.encode(before.course), type=Course)
-    after.load_state(weights(before), {name: t.clone() for name, t in before.state().items()}, course)
+    after.load_state({name: t.clone() for name, t in before.state().items()}, course)
     for _ in range(2):
         after.run_epoch()
     assert same(weights(whole), weights(after))
@@ -139,11 +144,59 @@ def test_a_head_of_weight_zero_is_not_trained(trainer: Callable[..., Trainer]) -
     assert any("action" in name for name in changed)
 
 
+def test_what_is_saved_takes_raw_inputs(trainer: Callable[..., Trainer], side: MakeSide) -> None:
+    learner = trainer("default", averaging=0.0)
+    learner.run_epoch()
+    held = side(40, seed=1)
+    learner.network.eval()
+    with torch.no_grad():
+        seen = learner.network.model(learner.standardizer(held.features))
+        saved = learner.model(held.features)
+    for name, raw in seen.items():
+        torch.testing.assert_close(saved[name], raw, rtol=1e-4, atol=1e-5)
+
+
+def test_the_saved_weights_are_the_average(trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = trainer(averaging=0.5, epochs=1)
+    seen = [weights(learner)["trunk.0.bias"]]
+    train_step = learner.train_step
+
+    def note(rows: Tensor, step: int) -> Tensor:
+        losses = train_step(rows, step)
+        seen.append(learner.network.model.get_parameter("trunk.0.bias").detach().clone())
+        return losses
+
+    monkeypatch.setattr(learner, "train_step", note)
+    learner.run_epoch()
+    expected = seen[0]
+    for number, now in enumerate(seen[1:], start=1):
+        expected = expected.lerp(now, 1 - min(0.5, number / (number + 9)))
+    torch.testing.assert_close(weights(learner)["trunk.0.bias"], expected)
+
+
+def test_what_accompanies_training_does_not_change_the_reported_loss(trainer: Callable[..., Trainer]) -> None:
+    plain, other = trainer(), trainer(thought_emphasis=7.0, auxiliary=3.0)
+    assert plain.validate().losses == other.validate().losses
+    heads = []
+    for each in (plain, other):
+        torch.manual_seed(1)  # the same dropout
+        heads.append(each.train_step(torch.arange(32), 1))
+    assert torch.equal(*heads)
+    assert not same(dict(plain.network.named_parameters()), dict(other.network.named_parameters()))
+
+
+def test_the_linear_schedule_ends_with_the_last_epoch(trainer: Callable[..., Trainer]) -> None:
+    learner = trainer(schedule="linear", epochs=4, warmup=0.25)
+    rates = [learner.run_epoch().learning_rate for _ in range(4)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(1e-3 * (1 / 16) / 0.75)
+
+
 # --- when to stop -----------------------------------------------------------------------------------------------------
 
 
 def course() -> Course:
-    return Course(plateau=Plateau(learning_rate=1.0, factor=0.5, patience=5))
+    return Course(plateau=Plateau(factor=0.5, patience=5))
 
 
 def test_patience_counts_epochs_without_enough_improvement() -> None:
@@ -184,7 +237,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(trainer: Callable[..., 
     learner = trainer()
     learner.run_epoch()
     with torch.no_grad():
-        learner.model.get_parameter("heads.thought.2.bias")[5] = float("inf")
+        learner.network.model.get_parameter("heads.thought.2.bias")[5] = float("inf")
     before = weights(learner)
     message = "epoch 2, step 1: the loss of head thought is inf; lower the learning rate"
     with pytest.raises(StorytellerError, match=message):
@@ -193,7 +246,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(trainer: Callable[..., 
 
 
 def change_gradient(trainer: Trainer, parameter: str, change: Callable[[Tensor], Tensor]) -> None:
-    hooked: Any = trainer.model.get_parameter(parameter)
+    hooked: Any = trainer.network.model.get_parameter(parameter)
     hooked.register_hook(change)
 
 

@@ -20,8 +20,8 @@ from storyteller_trainer.checkpoint import read_tensors, save_tensors
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
-#: Tensors of the optimizer stand beside the weights in `last.safetensors`, under names that begin with this.
-OPTIMIZER_PREFIX = "optimizer."
+#: What only training needs stands beside the weights in `last.safetensors`, under names that begin with this.
+STATE_PREFIX = "training."
 
 
 class CheckpointMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     tensors, metadata = read_tensors(file, CheckpointMetadata)
     check_fingerprint(file, metadata.schema_fingerprint)
     model = CharacterModel()
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(OPTIMIZER_PREFIX)}
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE_PREFIX)}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -10,7 +10,7 @@ import click
 from storyteller_schema.console import command, err, json_option, out, print_json
 from storyteller_schema.settings import ARTIFACTS, training_file
 
-from storyteller_trainer.character.recipe import RECIPES, Recipe
+from storyteller_trainer.character.recipe import CHOICES, DEFAULT_RECIPE, RECIPES
 from storyteller_trainer.sample.default import sample_character_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
@@ -20,9 +20,18 @@ TRAINING_FILE = "low_fantasy_folklore.jsonl"
 RECIPE_OPTIONS = {
     "epochs": ("--epochs", "At most this many passes over the data."),
     "batch_size": ("--batch-size", "Examples in a step."),
-    "learning_rate": ("--lr", "Learning rate at the start."),
+    "optimizer": ("--optimizer", "adamw, or muon with adamw for what is no hidden matrix."),
+    "learning_rate": ("--lr", "Highest learning rate of AdamW."),
+    "muon_learning_rate": ("--muon-lr", "Highest learning rate of Muon."),
     "weight_decay": ("--weight-decay", "Decoupled weight decay."),
     "dropout": ("--dropout", "Share of the trunk's units that a step leaves out."),
+    "standardize": ("--standardize", "Train on standardised inputs; the saved network takes raw ones."),
+    "augment": ("--augment", "Vary in each batch what the labels do not depend on."),
+    "averaging": ("--averaging", "Share that the running average of the weights keeps at a step."),
+    "thought_emphasis": ("--thought-emphasis", "Factor of the thought head's loss while training."),
+    "auxiliary": ("--auxiliary", "Weight of the second reading of the dominant emotion while training."),
+    "schedule": ("--schedule", "plateau, or linear: warm-up, then a straight line to 0."),
+    "warmup": ("--warmup", "Share of the steps, for the linear schedule."),
     "lr_factor": ("--lr-factor", "The learning rate is multiplied by this on a plateau."),
     "lr_patience": ("--lr-patience", "Epochs without improvement that are not yet a plateau."),
     "patience": ("--patience", "Stop after this many epochs without improvement."),
@@ -38,14 +47,31 @@ RECIPE_OPTIONS = {
 
 def _recipe_options(function: Callable[..., None]) -> Callable[..., None]:
     for name, (flag, text) in reversed(RECIPE_OPTIONS.items()):
-        default = getattr(Recipe(), name)
-        function = click.option(flag, name, type=type(default), help=f"{text} [{default:g}]")(function)
+        values = {preset: getattr(recipe, name) for preset, recipe in RECIPES.items()}
+        default = values[DEFAULT_RECIPE]
+        if len(set(values.values())) == 1:
+            shown = _shown(default)
+        else:
+            shown = ", ".join(f"{preset} {_shown(value)}" for preset, value in values.items())
+        if isinstance(default, bool):
+            flag = f"{flag}/--no-{flag.removeprefix('--')}"
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else type(default)
+        function = click.option(flag, name, type=kind, default=None, help=f"{text} [{shown}]")(function)
     return function
+
+
+def _shown(value: float | str) -> str:
+    """A default as it stands in the help."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 @command("train-character-model")
 @click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option("--recipe", "preset", type=click.Choice(list(RECIPES)), help="The values that no option gives.")
+@click.option(
+    "--recipe", "preset", type=click.Choice(list(RECIPES)), help=f"The values that no option gives. [{DEFAULT_RECIPE}]"
+)
 @_recipe_options
 @click.option("--device", default="auto", show_default=True, help="auto (MPS, CUDA, CPU), mps, cuda, cuda:N or cpu.")
 @click.option(

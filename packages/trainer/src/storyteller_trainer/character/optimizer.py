@@ -1,12 +1,14 @@
-"""AdamW and the plateau schedule, on plain state that a checkpoint can hold.
+"""Optimizers and schedules on plain state that a checkpoint can hold.
 
 The arithmetic of AdamW is torch's own functional kernel. The class `torch.optim.AdamW` around it is not used because
-making one imports torch's compiler, which takes about as long as the whole rest of the start.
+making one imports torch's compiler, which takes about as long as the whole rest of the start; `torch.optim.Muon`
+likewise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 import torch
@@ -17,20 +19,38 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 #: A plateau ends when the loss falls below this share of its best.
 _PLATEAU_SHARE = 1 - 1e-4
 
+#: Momentum of Muon, and the coefficients and number of its iterations (Jordan et al., 2024).
+_MOMENTUM = 0.95
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+class Optimizer(Protocol):
+    """Changes parameters by the gradients that stand in them."""
+
+    def step(self, scale: float) -> None:
+        """One update, at `scale` times the learning rate."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by name."""
+
 
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), all parameters in one group."""
 
-    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Iterable[tuple[str, nn.Parameter]], learning_rate: float, weight_decay: float
+    ) -> None:
         self._named = dict(parameters)
+        self._learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._steps = [torch.zeros((), device=p.device) for p in self._named.values()]
         self._first = [torch.zeros_like(p) for p in self._named.values()]
         self._second = [torch.zeros_like(p) for p in self._named.values()]
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """One update from the gradients that stand in the parameters."""
+    def step(self, scale: float) -> None:
+        """One update, at `scale` times the learning rate."""
         parameters: list[Tensor] = list(self._named.values())
         adamw(
             parameters,
@@ -43,7 +63,7 @@ class AdamW:
             amsgrad=False,
             beta1=_BETA1,
             beta2=_BETA2,
-            lr=learning_rate,
+            lr=self._learning_rate * scale,
             weight_decay=self._weight_decay,
             eps=_EPSILON,
             maximize=False,
@@ -54,23 +74,83 @@ class AdamW:
         kinds = {"step": self._steps, "first_moment": self._first, "second_moment": self._second}
         return {f"{name}.{kind}": state[i] for i, name in enumerate(self._named) for kind, state in kinds.items()}
 
-    @torch.no_grad()
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over the state that `tensors` gave.
 
-        Raises:
-            KeyError: a tensor is missing.
-        """
-        for name, state in self.tensors().items():
-            state.copy_(tensors[name])
+class Muon:
+    """Momentum whose update of a matrix is made orthogonal: every direction moves alike (Jordan et al., 2024).
+
+    For the matrices in front of hidden layers; the last layers and the biases are left to AdamW.
+    """
+
+    def __init__(
+        self, parameters: Iterable[tuple[str, nn.Parameter]], learning_rate: float, weight_decay: float
+    ) -> None:
+        self._named = dict(parameters)
+        self._learning_rate = learning_rate
+        self._weight_decay = weight_decay
+        self._momentum = {name: torch.zeros_like(p) for name, p in self._named.items()}
+
+    @torch.no_grad()
+    def step(self, scale: float) -> None:
+        """One update, at `scale` times the learning rate."""
+        rate = self._learning_rate * scale
+        for name, matrix in self._named.items():
+            if matrix.grad is None:
+                raise ValueError(f"{name} has no gradient")
+            momentum = self._momentum[name].lerp_(matrix.grad, 1 - _MOMENTUM)
+            update = orthogonal(matrix.grad.lerp(momentum, _MOMENTUM))
+            rows, columns = matrix.shape
+            matrix.mul_(1 - rate * self._weight_decay).sub_(update, alpha=rate * max(1, rows / columns) ** 0.5)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by name: `<parameter>.momentum`."""
+        return {f"{name}.momentum": state for name, state in self._momentum.items()}
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Nearly the orthogonal matrix closest to a [rows, columns] one: its singular values end between 0.7 and 1.2.
+
+    Newton-Schulz iterations with Jordan's coefficients, which trade exactness for speed.
+    """
+    linear, cubic, quintic = _NEWTON_SCHULZ
+    wide = matrix.shape[0] <= matrix.shape[1]
+    x = (matrix if wide else matrix.T).to(_iteration_type(matrix.device))
+    x = x / (x.norm() + 1e-7)
+    for _ in range(_ITERATIONS):
+        square = x @ x.T
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=cubic, alpha=quintic), x, beta=linear)
+    return (x if wide else x.T).to(matrix.dtype)
+
+
+def _iteration_type(device: torch.device) -> torch.dtype:
+    """bfloat16 is enough, and three times as fast as float32 where there are instructions for it."""
+    if device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16"):
+        return torch.bfloat16
+    return torch.float32
+
+
+class Both:
+    """Two optimizers as one, each for its own parameters."""
+
+    def __init__(self, first: Optimizer, second: Optimizer) -> None:
+        self._parts = (first, second)
+
+    def step(self, scale: float) -> None:
+        """One update of each, at `scale` times its own learning rate."""
+        for part in self._parts:
+            part.step(scale)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state of both, by name."""
+        return {name: tensor for part in self._parts for name, tensor in part.tensors().items()}
 
 
 class Plateau(msgspec.Struct, kw_only=True):
     """Lowers the learning rate when the validation loss stops falling; torch's ReduceLROnPlateau at its defaults."""
 
-    learning_rate: float
     factor: float
     patience: int
+    #: What the learning rate is multiplied by so far.
+    scale: float = 1.0
     #: The lowest loss so far that counted; None before the first.
     best: float | None = None
     #: Epochs since.
@@ -83,5 +163,15 @@ class Plateau(msgspec.Struct, kw_only=True):
             return
         self.bad_epochs += 1
         if self.bad_epochs > self.patience:
-            self.learning_rate *= self.factor
+            self.scale *= self.factor
             self.bad_epochs = 0
+
+
+def linear_decay(done: float, warmup: float) -> float:
+    """What the learning rate is multiplied by when a share `done` of all steps is done.
+
+    Rises from 0 to 1 over the share `warmup`, then falls in a straight line to reach 0 at the end.
+    """
+    if done < warmup:
+        return done / warmup
+    return (1 - done) / (1 - warmup)

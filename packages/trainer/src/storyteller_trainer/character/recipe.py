@@ -19,11 +19,24 @@ class Recipe:
     batch_size: int = 256
     """Examples in one step."""
 
+    optimizer: str = "adamw"
+    """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
+
     learning_rate: float = 1e-3
-    """At the start."""
+    """Of AdamW, at its highest."""
+
+    muon_learning_rate: float = 0.03
+    """Of Muon, at its highest."""
 
     weight_decay: float = 1e-4
-    """Decoupled (AdamW), on weights and biases alike."""
+    """Decoupled, on weights and biases alike."""
+
+    schedule: str = "plateau"
+    """`plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
+    falls in a straight line to 0 after the last epoch."""
+
+    warmup: float = 0.05
+    """Share of all steps, for the linear schedule."""
 
     dropout: float = 0.3
     """Probability with which a unit of the trunk's first two layers is left out."""
@@ -33,6 +46,22 @@ class Recipe:
 
     lr_patience: int = 5
     """Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau."""
+
+    standardize: bool = False
+    """Train on inputs of mean 0 and deviation 1; what is saved takes raw inputs (standardize.py)."""
+
+    augment: bool = False
+    """Make new examples out of each batch, by what the labels do not depend on (augment.py)."""
+
+    averaging: float = 0.0
+    """The weights that are judged and saved are a running average that keeps this share at each step."""
+
+    thought_emphasis: float = 1.0
+    """While training, the thought head's loss counts this many times its weight. Reported losses do not."""
+
+    auxiliary: float = 0.0
+    """While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
+    saved."""
 
     patience: int = 10
     """Training stops after this many epochs in which the validation loss has not improved by `min_delta`."""
@@ -58,11 +87,15 @@ class Recipe:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("lr_patience", self.lr_patience >= 0, "0 or more")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")
-        self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
-        self._require("dropout", 0 <= self.dropout < 1, "from 0 to below 1")
+        for name in ("learning_rate", "muon_learning_rate"):
+            self._require(name, 0 < getattr(self, name) < math.inf, "above 0")
+        for name in ("dropout", "warmup", "averaging"):
+            self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
+        for name, values in CHOICES.items():
+            self._require(name, getattr(self, name) in values, f"one of {', '.join(values)}")
         self._require("lr_factor", 0 < self.lr_factor < 1, "between 0 and 1")
         self._require("val_fraction", 0 < self.val_fraction < 1, "between 0 and 1")
-        for name in ("weight_decay", "min_delta", *_WEIGHTS):
+        for name in ("weight_decay", "min_delta", "thought_emphasis", "auxiliary", *_WEIGHTS):
             self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
         self._require("action_weight", any(self.head_weights.values()), "above 0 for at least one head")
 
@@ -90,5 +123,26 @@ class Recipe:
 
 _WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight")
 
-#: The presets by name.
-RECIPES: dict[str, Recipe] = {"reference": Recipe()}
+#: The values that are words, and which words.
+CHOICES: dict[str, tuple[str, ...]] = {"optimizer": ("adamw", "muon"), "schedule": ("plateau", "linear")}
+
+#: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
+RECIPES: dict[str, Recipe] = {
+    "default": Recipe(
+        epochs=40,
+        optimizer="muon",
+        learning_rate=3e-3,
+        weight_decay=0.02,
+        schedule="linear",
+        dropout=0.0,
+        standardize=True,
+        augment=True,
+        averaging=0.99,
+        thought_emphasis=5.0,
+        auxiliary=1.0,
+        patience=40,
+    ),
+    "reference": Recipe(),
+}
+#: The preset that is taken when none is named.
+DEFAULT_RECIPE = "default"

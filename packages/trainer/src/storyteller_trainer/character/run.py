@@ -24,13 +24,13 @@ from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character.checkpoint import (
     BEST,
     LAST,
-    OPTIMIZER_PREFIX,
+    STATE_PREFIX,
     CheckpointMetadata,
     check_fingerprint,
 )
 from storyteller_trainer.character.dataset import CharacterDataset
 from storyteller_trainer.character.interrupt import deferred_interrupt
-from storyteller_trainer.character.recipe import RECIPES, Recipe
+from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
 from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Side, Trainer
@@ -87,7 +87,7 @@ def train_character_model(
         data: from `load_dataset`.
         folder: of the run.
         device: from `choose_device`.
-        preset: the recipe's name; None for `reference`, or for what the resumed run had.
+        preset: the recipe's name; None for the default one, or for what the resumed run had.
         options: values of the recipe that the user gave; None stands for one that was not given.
         resume: go on with the run in the folder; if there is none, begin one.
         notify: called with lines for the user.
@@ -152,14 +152,11 @@ class _Run:
         self._sweep()
         path = self._folder / LAST
         tensors, saved = read_tensors(path, LastMetadata)
-        of_optimizer = {
-            name.removeprefix(OPTIMIZER_PREFIX): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(OPTIMIZER_PREFIX)
+        state = {
+            name.removeprefix(STATE_PREFIX): tensor for name, tensor in tensors.items() if name.startswith(STATE_PREFIX)
         }
-        weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(OPTIMIZER_PREFIX)}
         try:
-            self._trainer.load_state(weights, of_optimizer, saved.course)
+            self._trainer.load_state(state, saved.course)
         except (KeyError, RuntimeError) as error:
             raise StorytellerError(f"{path}: its tensors do not fit the network ({error}); train anew") from error
         self._seconds = saved.seconds
@@ -203,11 +200,11 @@ class _Run:
         self._summarise()
 
     def _save_last(self, evaluation: Evaluation) -> None:
-        optimizer = {f"{OPTIMIZER_PREFIX}{name}": tensor for name, tensor in self._trainer.state().items()}
+        state = {f"{STATE_PREFIX}{name}": tensor for name, tensor in self._trainer.state().items()}
         metadata = LastMetadata(
             **msgspec.structs.asdict(self._metadata(evaluation)), course=self._trainer.course, seconds=self._seconds
         )
-        save_tensors(self._folder / LAST, self._trainer.model.state_dict() | optimizer, metadata)
+        save_tensors(self._folder / LAST, self._trainer.model.state_dict() | state, metadata)
 
     def _metadata(self, evaluation: Evaluation) -> CheckpointMetadata:
         return CheckpointMetadata(
@@ -280,19 +277,23 @@ def _check_data(last: Path, saved: LastMetadata, data: CharacterDataset) -> None
 
 
 def _recipe(last: Path, saved: LastMetadata | None, preset: str | None, options: dict[str, Any]) -> Recipe:
-    """The recipe that the user asked for; a resumed run keeps its own, and only its number of epochs may change."""
+    """The recipe that the user asked for; a resumed run keeps its own, and only its number of epochs may change.
+
+    Not even that where the schedule is laid out over all epochs.
+    """
     if saved is None:
-        return RECIPES[preset or "reference"].with_options(**options)
+        return RECIPES[preset or DEFAULT_RECIPE].with_options(**options)
     try:
         own = Recipe(**saved.config)
     except TypeError as error:
         raise StorytellerError(f"{last}: made by another version of the trainer ({error}); train anew") from error
     asked = RECIPES[preset].with_options(**options) if preset else own.with_options(**options)
     before = own.as_dict()
+    free = {"epochs"} if own.schedule == "plateau" else set[str]()
     changes = [
         f"{name} {before[name]!r} -> {value!r}"
         for name, value in asked.as_dict().items()
-        if value != before[name] and name != "epochs"
+        if value != before[name] and name not in free
     ]
     if changes:
         raise StorytellerError(

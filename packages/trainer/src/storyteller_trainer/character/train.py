@@ -21,12 +21,15 @@ from storyteller_schema.predictions import HEADS
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from storyteller_trainer.character.losses import TERMS, head_losses, loss_terms
+from storyteller_trainer.character.augment import augment
+from storyteller_trainer.character.losses import TERMS, loss_terms
 from storyteller_trainer.character.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model import CharacterModel
-from storyteller_trainer.character.optimizer import AdamW, Plateau
+from storyteller_trainer.character.network import Average, TrainingNetwork, make_optimizer
+from storyteller_trainer.character.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.rules import Floats
+from storyteller_trainer.character.standardize import Standardizer
 
 #: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
 EVALUATION_BATCH = 8192
@@ -118,12 +121,19 @@ class Trainer:
         self._device = train.features.device
         torch.manual_seed(epoch_seed(recipe.seed, 0))
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
-        self.model = CharacterModel(recipe.dropout).to(self._device)
+        #: What is trained.
+        self.network = TrainingNetwork(recipe.dropout).to(self._device)
+        #: How the network in training sees its inputs.
+        self.standardizer = (Standardizer.of if recipe.standardize else Standardizer.none)(train.features)
+        self._average = Average(self.network.model, recipe.averaging)
+        #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
+        self.model = CharacterModel().to(self._device).eval()
         self._weights = torch.tensor(list(recipe.head_weights.values()), device=self._device)
-        self._optimizer = AdamW(self.model.named_parameters(), recipe.weight_decay)
-        self.course = Course(
-            plateau=Plateau(learning_rate=recipe.learning_rate, factor=recipe.lr_factor, patience=recipe.lr_patience)
-        )
+        emphasis = torch.tensor([recipe.thought_emphasis if name == "thought" else 1.0 for name in HEADS])
+        self._training_weights = self._weights * emphasis.to(self._device)
+        self._optimizer = make_optimizer(self.network, recipe)
+        self.course = Course(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
+        self._deploy()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -143,7 +153,7 @@ class Trainer:
         Raises:
             StorytellerError: a loss or a gradient is not finite; the weights are those before that step.
         """
-        learning_rate = self.course.plateau.learning_rate
+        learning_rate = self.recipe.learning_rate * self._scale(self.steps_per_epoch)
         train = self.train_epoch(after_step)
         evaluation = self.validate()
         is_best = self.course.update(evaluation.losses.total, self.recipe.min_delta)
@@ -154,31 +164,50 @@ class Trainer:
         seed = epoch_seed(self.recipe.seed, self.course.epoch + 1)
         order = torch.randperm(len(self._train.features), generator=torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)  # for the dropout
-        self.model.train()
+        self.network.train()
         sums = torch.zeros(len(HEADS), device=self._device)
         for step, rows in enumerate(torch.split(order.to(self._device), self.recipe.batch_size), start=1):
             sums += self.train_step(rows, step) * len(rows)
             after_step(step)
+        self._deploy()
         return self._losses((sums / len(order)).tolist())
 
     def train_step(self, rows: Tensor, step: int) -> Tensor:
         """One update from the given rows of the training side; returns the head losses [4] before it.
 
+        Args:
+            rows: positions of examples; step: which one of its epoch this is, from 1.
+
         Raises:
             StorytellerError: a loss or a gradient is not finite; nothing was updated.
         """
-        self.model.zero_grad(set_to_none=True)
-        outputs = self.model(self._train.features[rows])
-        heads = head_losses(loss_terms(outputs, self._train.labels[rows]))
-        loss = heads @ self._weights
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.network.zero_grad(set_to_none=True)
+        features, labels = self._train.features[rows], self._train.labels[rows]
+        if self.recipe.augment:
+            features, labels = augment(features, labels)
+        heads: Tensor
+        heads, reading = self.network(self.standardizer(features), labels)
+        loss = heads @ self._training_weights + self.recipe.auxiliary * reading
+        loss.backward()
         heads = heads.detach()
-        norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        norm = get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
         # One test for all: a single non-finite part makes the sum non-finite.
         if not torch.isfinite(heads.sum() + norm):
             raise StorytellerError(self._complaint(heads, step))
-        self._optimizer.step(self.course.plateau.learning_rate)
+        self._optimizer.step(self._scale(step))
+        self._average.update(self.course.epoch * self.steps_per_epoch + step)
         return heads
+
+    def _scale(self, step: int) -> float:
+        """What the learning rates are multiplied by at a step, from 1, of the epoch under way."""
+        if self.recipe.schedule == "plateau":
+            return self.course.plateau.scale
+        done = self.course.epoch + (step - 1) / self.steps_per_epoch
+        return linear_decay(done / self.recipe.epochs, self.recipe.warmup)
+
+    def _deploy(self) -> None:
+        """Puts the weights as they stand into the network that is judged and saved."""
+        self.model.load_state_dict(self.standardizer.fold(self._average.tensors()))
 
     @torch.no_grad()
     def validate(self) -> Evaluation:
@@ -187,7 +216,6 @@ class Trainer:
         Raises:
             StorytellerError: a loss is not finite.
         """
-        self.model.eval()
         counter = MetricsCounter()
         sums: dict[str, float] = {name: 0.0 for names in TERMS.values() for name in names}
         for start in range(0, len(self._validation.features), EVALUATION_BATCH):
@@ -206,18 +234,25 @@ class Trainer:
         return Evaluation(losses, terms, counter.result())
 
     def state(self) -> dict[str, Tensor]:
-        """The optimizer's tensors by name; with the model's and `course` they are all that is needed to go on."""
-        return self._optimizer.tensors()
+        """All tensors that it takes to go on, by name; with `course` they are complete."""
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self._average.tensors(),
+            "optimizer": self._optimizer.tensors(),
+        }
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
-    def load_state(self, weights: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], course: Course) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], course: Course) -> None:
         """Goes on from where another trainer of the same recipe and data stood.
 
         Raises:
             KeyError, RuntimeError: a tensor is missing or does not fit.
         """
-        self.model.load_state_dict(dict(weights))
-        self._optimizer.load(optimizer)
+        with torch.no_grad():
+            for name, tensor in self.state().items():
+                tensor.copy_(tensors[name])
         self.course = course
+        self._deploy()
 
     def _losses(self, heads: list[float]) -> Losses:
         total = sum(weight * loss for weight, loss in zip(self.recipe.head_weights.values(), heads, strict=True))
@@ -230,7 +265,8 @@ class Trainer:
             if not math.isfinite(value):
                 return f"{place}: the loss of head {name} is {value}; {advice}"
         # The heads come first: what is wrong in one of them reaches the trunk too.
-        parts = {f"head {name}": head for name, head in self.model.heads.items()} | {"the trunk": self.model.trunk}
+        parts = {f"head {name}": head for name, head in self.network.model.heads.items()}
+        parts |= {"the trunk": self.network.model.trunk, "the second reading": self.network.dominant}
         for name, part in parts.items():
             norm = float(get_total_norm([p.grad for p in part.parameters() if p.grad is not None]))
             if not math.isfinite(norm):
