@@ -3,6 +3,7 @@
 # Variables a user may set:
 #   DATA    a JSONL file to train on or to evaluate (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
+#   NPROC   how many processes train the character model (default: one)
 #   ARGS    more options, passed through to the command of the one target that is asked for
 #   PYTHON  the interpreter for the virtual environment (default: what uv finds, 3.11 or newer)
 #   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
@@ -52,11 +53,14 @@ lock: | $(OWN_UV) ## Move the day of the resolution to today and rewrite require
 
 .PHONY: data train export verify schema-check
 
+# NPROC=2 trains with two processes that share the work (docs/scale.md).
+TRAIN = $(BIN)/$(if $(NPROC),torchrun --standalone --nproc-per-node $(NPROC) -m storyteller_trainer.character.cli,train-character-model)
+
 data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
-	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
+	$(TRAIN) $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
@@ -80,12 +84,31 @@ schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEM
 event-data: setup ## Make sample event data: artifacts/data/events.jsonl
 	$(BIN)/generate-event-data $(ARGS)
 
+train-events: setup ## Train the event and the entity classifier on DATA, the user's own data, or sample data
+	$(BIN)/train-event-classifier $(DATA) --output-dir $(EVENT_RUNS) $(ARGS)
+
+# Only when nothing was trained yet, as for the character model.
+$(EVENT_RUNS)/event/best $(EVENT_RUNS)/ner/best: | setup
+	$(MAKE) train-events ARGS=
+
+export-events: setup $(EVENT_RUNS)/event/best $(EVENT_RUNS)/ner/best ## Write the classifiers as the folder event_classifier
+	$(BIN)/export-event-classifier $(EVENT_RUNS) $(if $(OUT),-o $(OUT)/event_classifier) $(ARGS)
+
+verify-events: setup ## Check the folder event_classifier: interface, completeness, parity with PyTorch
+	$(BIN)/verify-onnx $(if $(OUT),$(OUT)/event_classifier,--events) --checkpoint $(EVENT_RUNS) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+evaluate: setup ## Score the exported classifiers on DATA, else on held-out templates, unseen skeletons and prose
+	$(BIN)/evaluate-classifier $(if $(OUT),$(OUT)/event_classifier) $(if $(DATA),$(DATA),--held-out $(EVENT_RUNS) --prose) $(ARGS)
+
 # --- working on the workspace itself ------------------------------------------------------------------------------
 
 .PHONY: test test-engine lint format typecheck bench clean
 
 test: lint typecheck ## Lint, type-check and run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m "not engine" $(ARGS)
+
+test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
+	$(BIN)/pytest tests/engine -m engine $(ARGS)
 
 lint: setup ## Check style; changes nothing
 	$(BIN)/ruff check
@@ -97,6 +120,9 @@ format: setup ## Rewrite the code in the common style
 
 typecheck: setup ## Check types, the tests' too
 	$(BIN)/mypy
+
+bench: setup ## Measure the reference recipe and ours side by side; QUICK=1 for a short run
+	$(BIN)/python scripts/bench.py $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## Remove everything the targets made, the environment included
 	rm -rf .venv .uv uv.lock artifacts .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/engine/target

@@ -20,6 +20,7 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 
 @command("verify-onnx")
 @click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--events", is_flag=True, help="Where PATH is not given: the folder event_classifier.")
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="The run, or folder of runs, that PATH was exported from."
 )
@@ -30,7 +31,9 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
     help="Where the report goes [default: verification.json beside the file or in the folder].",
 )
 @json_option
-def main(path: Path | None, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool) -> None:
+def main(
+    path: Path | None, events: bool, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool
+) -> None:
     """Check ONNX files as the engine will use them: interface, completeness, parity with PyTorch.
 
     PATH is a file, or a folder of files that the engine loads together. By default it is character_predictor.onnx in
@@ -42,7 +45,7 @@ def main(path: Path | None, checkpoint: Path | None, data: Path | None, output: 
       verify-onnx artifacts/models/character_predictor.onnx --checkpoint artifacts/character
       verify-onnx artifacts/models/event_classifier --checkpoint artifacts/events
     """
-    path = path or model_path() / "character_predictor.onnx"
+    path = path or model_path() / ("event_classifier" if events else "character_predictor.onnx")
     from storyteller_exporter import findings, verify  # ONNX Runtime takes a while to import
 
     reports = verify.verify(path, checkpoint=checkpoint, data=data)
@@ -85,7 +88,7 @@ def differences_table(report: Verification) -> Table:
     """A row for each comparison, a column for each output, in each cell the largest absolute difference."""
     outputs = list(dict.fromkeys(difference.output for difference in report.differences))
     table = Table("case", "against", "atol", *outputs, box=None, header_style="bold")
-    table.title = f"largest absolute difference; allowed: atol + {report.rtol:g} x |value|"
+    table.title = f"largest absolute difference; allowed: atol + {report.rtol:g} x largest value of the row"
     table.title_justify = "left"
     cells = {(entry.case, entry.against, entry.output): entry for entry in report.differences}
     for case, against, atol in dict.fromkeys((entry.case, entry.against, entry.atol) for entry in report.differences):

@@ -1,6 +1,7 @@
 """What every console command of the workspace does alike.
 
-`.env` is read first; a `StorytellerError` is printed to stderr and ends with exit code 1; wrong use ends with 2.
+`.env` is read first; a `StorytellerError`, or an error of the system such as a full disk, is printed to stderr and ends
+with exit code 1; wrong use ends with 2.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class Command(click.Command):
             return super().invoke(ctx)
         except StorytellerError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever read the output has stopped reading; click ends quietly
+        except OSError as error:
+            # A full disk, a folder without permission: nothing that a traceback would explain better.
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
 
 
 class Group(click.Group):
