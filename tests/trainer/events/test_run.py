@@ -222,6 +222,21 @@ def test_a_bad_loss_is_told_with_what_is_kept_and_what_to_do(
     assert load_event_checkpoint(request.folder).metadata.epoch == 1
 
 
+@pytest.mark.parametrize("deviation", [0.5, math.nan])
+def test_a_device_that_computes_something_else_is_told(
+    deviation: float,
+    dataset: EventDataset,
+    request_for: RequestFor,
+    false_mps: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(train.Trainer, "deviation_from_cpu", lambda self: deviation)
+    said: list[str] = []
+    train_classifier(dataset, request_for(options=OPTIONS | {"epochs": 1}), false_mps, said.append)
+    assert f"logits on mps differ from the CPU's by {deviation:.2g}" in said[0]
+    assert "--device cpu is safe" in said[0]
+
+
 def test_on_nan_cpu_goes_on_from_the_last_good_epoch(
     dataset: EventDataset, request_for: RequestFor, false_mps: torch.device, poison: Callable[[int], None]
 ) -> None:

@@ -12,7 +12,7 @@ from storyteller_trainer.events import train
 from storyteller_trainer.events.encoders import load_encoder
 from storyteller_trainer.events.encoding import collate, encode
 from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.events.models import EventClassifier, Task
+from storyteller_trainer.events.models import EventClassifier, Model, Task, named_logits
 from storyteller_trainer.events.recipe import Precision, Recipe, recipe_for
 from storyteller_trainer.events.train import Course, Epoch, NonFiniteError, Trainer, TrainingData
 from tiny_encoders import FAMILIES
@@ -111,6 +111,18 @@ def test_a_bad_gradient_stops_before_the_step(
         learner.run_epoch()
     for name, tensor in learner.model.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+def test_a_device_is_compared_with_the_cpu(tiny_bert: str, data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = trainer(Task.JOINT, tiny_bert, data)
+    assert learner.deviation_from_cpu() == 0
+
+    def drifting(model: Model, *batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        drift = 0.25 if model is learner.model else 0.0
+        return {name: logits + drift for name, logits in named_logits(model, *batch).items()}
+
+    monkeypatch.setattr(train, "named_logits", drifting)
+    assert learner.deviation_from_cpu() == pytest.approx(0.25)
 
 
 def test_half_precision_is_refused_off_cuda(tiny_bert: str, data: TrainingData) -> None:

@@ -46,6 +46,9 @@ SUMMARY = "run.json"
 #: The held-out sets of a run folder, by the part of the split that they hold.
 HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.jsonl"}
 
+#: Logits are of the order of 1; float32 on another device differs by about 1e-5, and with TF32 by about 1e-3.
+MAX_DEVIATION = 0.01
+
 
 class Interrupted(Exception):
     """Ctrl-C stopped the run; what is complete is on disk."""
@@ -165,9 +168,18 @@ class _Run:
             self._notify(
                 f"{self._folder} holds an earlier run: its model stays until the first epoch of this one is done"
             )
+        self._check_device()
         for part, name in HELD_OUT.items():
             write_atomic(self._folder / name, msgspec.json.Encoder().encode_lines(self._examples[part]))
         save_state(last, self._state, self._trainer)
+
+    def _check_device(self) -> None:
+        """An accelerator that computes something else than the CPU before training will not do better in it."""
+        if self._device.type != "cpu" and not (deviation := self._trainer.deviation_from_cpu()) <= MAX_DEVIATION:
+            self._notify(
+                f"Before training, logits on {self._device} differ from the CPU's by {deviation:.2g}, where less than "
+                f"{MAX_DEVIATION} is to be expected: do not trust this device with this encoder; --device cpu is safe"
+            )
 
     def _save(self, epoch: Epoch) -> None:
         course = self._trainer.course

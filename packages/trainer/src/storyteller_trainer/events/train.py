@@ -10,6 +10,7 @@ the same steps as one that was never stopped, on the CPU to the bit.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import time
@@ -185,6 +186,20 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return values
+
+    @torch.no_grad()
+    def deviation_from_cpu(self) -> float:
+        """How far the logits of one batch on the training device are from those on the CPU; NaN if one is NaN."""
+        batch = collate(self.data.train[: self.recipe.batch_size])
+        sides = []
+        for model, device in ((self.model, self.device), (copy.deepcopy(self.model).to("cpu"), torch.device("cpu"))):
+            model.eval()
+            placed = batch.to(device)
+            sides.append(named_logits(model, placed.input_ids, placed.attention_mask))
+        there = batch.attention_mask.bool()
+        differences = [(sides[0][name].cpu() - sides[1][name]).abs() for name in sides[1]]
+        # Logits of padding tokens are nobody's business, and some encoders compute them differently.
+        return float(torch.stack([(d[there] if d.dim() == 3 else d).max() for d in differences]).max())
 
     def evaluate(self, items: list[Encoded]) -> Evaluation:
         """How good the present weights are on a set."""
