@@ -19,7 +19,7 @@ from torch import nn
 from storyteller_exporter import notes
 from storyteller_exporter.interface import CHARACTER
 from storyteller_exporter.onnx_file import opset, write_model
-from storyteller_exporter.quantize import quantise
+from storyteller_exporter.quantize import Weights, quantise
 from storyteller_exporter.torch_export import export_module
 
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
@@ -67,7 +67,7 @@ def export_character(
     graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
     precision = notes.INT8 if int8 else notes.FLOAT32
     if int8:
-        graph = quantise(graph)
+        graph = quantise(graph, Weights.UNSIGNED)
     metadata = _metadata(source, precision, align_thresholds)
     size = write_model(graph, output, metadata, limit=SIZE_LIMITS[precision])
     return ExportReport(

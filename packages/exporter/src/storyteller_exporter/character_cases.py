@@ -45,8 +45,7 @@ def character_cases(real: NDArray[np.float32] | None = None) -> list[Case]:
 
     cases = [case(f"random, batch {size}", random_features(size, rng), singles=size == BATCHES[-1]) for size in BATCHES]
     cases.append(case("zeros, batch 2", np.zeros((2, FEATURES.size), dtype=np.float32)))
-    large = rng.standard_normal((64, FEATURES.size), dtype=np.float32) * np.float32(LARGE)
-    cases.append(case("large, batch 64", large, scale=LARGE))
+    cases.append(case("large, batch 64", random_features(64, rng) * np.float32(LARGE), scale=LARGE))
     if real is not None and len(real):
         chosen = evenly_spaced(real, REAL_ROWS)
         cases.append(case(f"real, batch {len(chosen)}", chosen, singles=True))

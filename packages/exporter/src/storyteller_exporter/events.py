@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from storyteller_exporter import notes
 from storyteller_exporter.interface import EVENT, JOINT, NER, Interface
 from storyteller_exporter.onnx_file import write_valid
-from storyteller_exporter.quantize import quantise
+from storyteller_exporter.quantize import Weights, quantise
 from storyteller_exporter.torch_export import export_module
 
 TOKENIZER = "tokenizer.json"
@@ -136,7 +136,7 @@ def _export(
     interface = INTERFACES[about.task]
     graph = export_module(_Bounded(source.model, about.max_length).eval(), example, interface)
     if int8:
-        graph = quantise(graph)
+        graph = quantise(graph, Weights.SEVEN_BITS)
     precision = notes.INT8 if int8 else notes.FLOAT32
     metadata = _metadata(source, tokenizer, interface, precision)
     return ExportedFile(

@@ -64,7 +64,7 @@ class Verification(msgspec.Struct):
     #: The interface the file was checked against; None when it resembles none.
     interface: str | None = None
     checks: list[Check] = []
-    #: |a - b| <= atol + rtol * |b| for every number; atol stands with each difference.
+    #: A difference may be atol, which stands with it, and this times the largest number of the same row.
     rtol: float | None = None
     differences: list[Difference] = []
     #: In place of parity, for a file whose numbers cannot be the same.
