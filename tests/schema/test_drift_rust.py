@@ -158,6 +158,17 @@ def test_a_constant_that_cannot_be_evaluated(engine: Engine) -> None:
     assert rows(engine.check())[0][2].startswith("(cannot be read: cannot evaluate `event_features()`")
 
 
+def test_a_constant_with_two_values_is_not_guessed(engine: Engine) -> None:
+    engine.replace(
+        "feature_schema.rs",
+        "pub const HISTORY_DEPTH: usize = 3;",
+        '#[cfg(feature = "long")]\npub const HISTORY_DEPTH: usize = 9;\n'
+        '#[cfg(not(feature = "long"))]\npub const HISTORY_DEPTH: usize = 3;',
+    )
+    assert ("HISTORY_DEPTH", "3") in [(name, here) for name, here, _ in rows(engine.check())]
+    assert "(declared as 9 and as 3)" in engine.check().differences[0].there
+
+
 def test_a_file_without_any_constant_is_no_pass(engine: Engine) -> None:
     (engine.source / "feature_schema.rs").write_text("// moved elsewhere\n", encoding="utf-8")
     assert len(rows(engine.check())) == 17
@@ -221,6 +232,10 @@ def test_enums_may_live_in_another_crate(engine: Engine) -> None:
 
 def test_another_enum_of_the_same_name_is_not_meant(engine: Engine) -> None:
     engine.add("crates/ui/src/lib.rs", "pub enum ActionType { Click, Move, Drag }")
+    assert engine.check().agrees
+    # Nor when the one that is meant has another name there.
+    engine.replace("enums.rs", "pub enum Provenance {", "pub enum Origin {")
+    engine.add("crates/web/src/lib.rs", "pub enum Provenance { Local, Remote }")
     assert engine.check().agrees
 
 

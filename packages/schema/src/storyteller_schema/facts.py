@@ -83,7 +83,7 @@ def document_facts(document: SchemaDocument) -> Facts:
     ):
         facts.add(REGIONS, f"{side}_size", size)
         facts.add_sequence(REGIONS, f"{side}_regions", map(_region, regions))
-    for name in ("schema_version", "fingerprint", "event_fingerprint"):
+    for name in ("fingerprint", "event_fingerprint"):
         if getattr(document, name) is not None:
             facts.add(FINGERPRINTS, name, getattr(document, name))
     for name, constant in (document.constants or {}).items():

@@ -116,7 +116,6 @@ class SchemaDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     output_size: int
     input_regions: tuple[RegionInfo, ...]
     output_regions: tuple[RegionInfo, ...]
-    schema_version: int | None = None
     fingerprint: str | None = None
     event_fingerprint: str | None = None
     constants: dict[str, int] | None = None
@@ -158,7 +157,6 @@ def rich_document() -> SchemaDocument:
     """The contract with everything that can be compared."""
     return msgspec.structs.replace(
         plain_document(),
-        schema_version=SCHEMA_VERSION,
         fingerprint=fingerprint(),
         event_fingerprint=event_fingerprint(),
         constants=dict(constants.ENGINE_CONSTANTS),

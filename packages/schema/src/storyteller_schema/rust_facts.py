@@ -78,6 +78,9 @@ def _add_constants(facts: Facts, source: RustSource) -> None:
     facts.topics[CONSTANTS] = {}
     for constant in _declared(source, file):
         value = _integer(source, constant)
+        other = facts.topics[CONSTANTS].get(constant.name, value)
+        if other != value:  # under different `cfg`s, say: which one holds cannot be told
+            value = f"(declared as {other} and as {value})"
         if constant.name in ENGINE_CONSTANTS or isinstance(value, int):
             facts.add(CONSTANTS, constant.name, value, str(constant.place))
 
@@ -123,7 +126,7 @@ def _orders(source: RustSource, enum: type[WireEnum]) -> dict[str, tuple[str, ..
     if named:
         # Other crates may use the name for something else: those that share the most variants are meant.
         shared = max(len(ours & set(found.variants)) for found in named)
-        named = [found for found in named if len(ours & set(found.variants)) == shared]
+        named = [found for found in named if shared and len(ours & set(found.variants)) == shared]
     for found in named or same_variants:
         try:
             numbers = discriminants(source, found)
