@@ -219,7 +219,7 @@ def comparison_table(results: Sequence[Result]) -> list[str]:
     if not pairs:
         return []
     lines = [
-        "| descriptor set | runs | excess, reference | excess, default | ratio | seconds, reference | seconds, default |",
+        "| set | runs | reference: excess | default: excess | ratio | reference: seconds | default: seconds |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
 
