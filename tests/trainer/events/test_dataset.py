@@ -88,6 +88,15 @@ def test_gzip_byte_order_mark_and_blank_lines_are_read(tmp_path: Path, record: J
     assert len(load_events(path).examples) == 1
 
 
+def test_repeated_ids_and_texts_are_noticed(write_lines: Write, record: Json) -> None:
+    path = write_lines(record, record | {"text": "Zoë gives the crown to Mara!"}, record)
+    notices = load_events(path).notices
+    assert notices == [
+        f"{path}: 2 examples have the id of an earlier one",
+        f"{path}: 1 examples have the text of an earlier one",
+    ]
+
+
 def test_a_missing_and_an_empty_file_say_so(tmp_path: Path, write_lines: Write) -> None:
     with pytest.raises(StorytellerError, match=r"no\.jsonl: no such file; `generate-event-data"):
         load_events(tmp_path / "no.jsonl")

@@ -277,6 +277,16 @@ def test_a_resumed_run_keeps_its_settings(
         train_classifier(changed, request_for(resume=True, options={}), CPU)
 
 
+def test_what_a_killed_run_left_half_written_is_removed(dataset: EventDataset, request_for: RequestFor) -> None:
+    request = request_for(options=OPTIONS | {"epochs": 1})
+    request.folder.mkdir()
+    (request.folder / ".best.safetensors.abc123").write_bytes(b"half")
+    (request.folder / "notes.txt").write_bytes(b"the user's own")
+    train_classifier(dataset, request, CPU)
+    assert not list(request.folder.glob(".*"))
+    assert (request.folder / "notes.txt").exists()
+
+
 def test_resuming_nothing_begins_a_run(dataset: EventDataset, request_for: RequestFor) -> None:
     said: list[str] = []
     request = request_for(resume=True, options=OPTIONS | {"epochs": 1})

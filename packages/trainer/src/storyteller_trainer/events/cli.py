@@ -91,7 +91,7 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
         else:
             _train(path, as_json, **options)
     except KeyboardInterrupt:
-        err.print("Stopped by Ctrl-C before the first epoch began.")
+        notify("Stopped by Ctrl-C outside of an epoch; what is complete is on disk, and --resume goes on with it")
         raise click.exceptions.Exit(130) from None
 
 
@@ -141,7 +141,8 @@ def _train(
 
     place = choose_device(device)
     dataset = load_events(path)
-    notify(describe_device(place))
+    for line in (*dataset.notices, describe_device(place)):
+        notify(line)
     results = {}
     for name in TASKS[task]:
         request = Request(

@@ -26,6 +26,16 @@ class EventDataset:
     #: SHA-256, hex, of the file's bytes.
     content_hash: str
 
+    @property
+    def notices(self) -> list[str]:
+        """What is allowed and yet worth knowing, a line each."""
+        lines = []
+        for name in ("id", "text"):
+            repeated = len(self.examples) - len({getattr(example, name) for example in self.examples})
+            if repeated:
+                lines.append(f"{self.path}: {repeated} examples have the {name} of an earlier one")
+        return lines
+
 
 @dataclass
 class Inspection:

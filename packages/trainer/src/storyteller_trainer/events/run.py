@@ -155,6 +155,9 @@ class _Run:
 
     def _begin(self) -> None:
         last = self._folder / LAST
+        for name in (BEST, LAST, HISTORY, SUMMARY, *HELD_OUT.values()):
+            for leftover in self._folder.glob(f".{name}.*"):  # of a run that was killed while it wrote
+                leftover.unlink(missing_ok=True)
         for notice in _notices(self._encodings):
             self._notify(notice)
         if self._request.resume and last.exists():
