@@ -108,7 +108,7 @@ test: lint typecheck ## Lint, type-check and run the tests
 	$(BIN)/pytest -m "not engine" $(ARGS)
 
 test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
-	$(BIN)/pytest tests/engine -m engine $(ARGS)
+	$(BIN)/pytest tests/engine -m engine -rs $(ARGS)
 
 lint: setup ## Check style; changes nothing
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """Every test runs in a folder of its own, and sees neither the user's variables nor the user's `.env`.
 
-Hypothesis judges what the code does, not how busy the machine is. In CI it draws the same examples every time, so that a
-change is judged by what it changed; at home it goes on searching.
+Hypothesis judges what the code does, not how busy the machine is. In CI it draws the same examples every time, so that
+a change is judged by what it changed; at home it goes on searching.
 """
 
 from __future__ import annotations
