@@ -383,6 +383,16 @@ def test_int8_file_that_lost_too_much_fails(exported_int8: Path, run: Path, data
     assert "allowed" in result.stdout
 
 
+def test_int8_file_with_nan_is_reported(exported_int8: Path, run: Path, data: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(exported_int8))
+    change(model, "heads.thought.2.bias", lambda bias: np.full_like(bias, np.nan))
+    path = tmp_path / FILE_NAME
+    path.write_bytes(model.SerializeToString())
+    report = verify_file(path, checkpoint=run, data=data)
+    assert failures(report) == {"finite", "quality"}
+    json.dumps(report.as_json(), allow_nan=False)
+
+
 def test_loss_does_not_see_aligned_thresholds() -> None:
     rng = np.random.default_rng(3)
     outputs = rng.standard_normal((20, PREDICTIONS.size), dtype=np.float32)

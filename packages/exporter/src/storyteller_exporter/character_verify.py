@@ -101,8 +101,11 @@ def _check_quality(predict: Predictor, reference: Predictor | None, real: Any | 
     except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
         report.add("quality", Status.FAILED, f"could not be judged: {first_line(error)}")
         return
-    aligned = character.is_aligned(report.metadata)
     found = np.concatenate(rows)
+    if not np.isfinite(found).all():
+        report.add("quality", Status.FAILED, "could not be judged: the outputs are not all finite")
+        return
+    aligned = character.is_aligned(report.metadata)
     report.changes = changes(_joined(reference({"features": features})), found, labels, aligned=aligned)
     report.add("quality", Status.OK, f"judged on {len(labels):,} examples, one by one")
 
