@@ -31,9 +31,10 @@ from bench_sets import UnseenSet, cell_names, make_unseen_set, training_plan
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 from storyteller_schema.settings import ARTIFACTS
+from storyteller_trainer.character.batches import Side
 from storyteller_trainer.character.recipe import RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
-from storyteller_trainer.character.train import Side, Trainer
+from storyteller_trainer.character.train import Trainer
 from storyteller_trainer.sample.generate import SampleDataset, generate_dataset
 
 RESULTS = ARTIFACTS / "bench_recipe.json"

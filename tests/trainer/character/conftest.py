@@ -16,7 +16,7 @@ from storyteller_schema.enums import Primary
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Kind, Layout
 from storyteller_schema.predictions import PREDICTIONS
-from storyteller_trainer.character.train import Side
+from storyteller_trainer.character.batches import Side
 
 Record = dict[str, Any]
 

@@ -11,7 +11,7 @@ import torch
 from storyteller_schema.features import FEATURES
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.augment import UNREAD, augment
-from storyteller_trainer.character.train import Side
+from storyteller_trainer.character.batches import Side
 from storyteller_trainer.sample.conditionals import conditionals
 from storyteller_trainer.sample.loading import load_descriptors
 from storyteller_trainer.sample.plan import SampleConfig, make_plan
@@ -27,7 +27,7 @@ def intensities(features: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_dominant_emotion_follows_its_intensity(side: Callable[..., Side]) -> None:
-    features, labels = side(200)
+    features, labels = next(side(200).in_order(200))
     labels[:, DOMINANT] = intensities(features).argmax(dim=1)
     torch.manual_seed(0)
     new_features, new_labels = augment(features, labels)
@@ -39,7 +39,7 @@ def test_the_dominant_emotion_follows_its_intensity(side: Callable[..., Side]) -
 
 
 def test_where_two_emotions_are_highest_the_order_is_kept(side: Callable[..., Side]) -> None:
-    features, labels = side(60)
+    features, labels = next(side(60).in_order(60))
     features[:, EMOTIONS.locate("intensity", 2)] = 1.0
     features[:, EMOTIONS.locate("intensity", 6)] = 1.0
     labels[:, DOMINANT] = 6
@@ -50,7 +50,7 @@ def test_where_two_emotions_are_highest_the_order_is_kept(side: Callable[..., Si
 
 
 def test_what_labels_read_stays_and_the_arguments_are_not_changed(side: Callable[..., Side]) -> None:
-    features, labels = side(50)
+    features, labels = next(side(50).in_order(50))
     before = features.clone(), labels.clone()
     new_features, new_labels = augment(features, labels)
     assert torch.equal(features, before[0])

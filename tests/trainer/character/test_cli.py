@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from storyteller_trainer.character import dataset, run
+from storyteller_trainer.character import run, shards
 from storyteller_trainer.character.cli import RECIPE_OPTIONS, main
 from storyteller_trainer.character.recipe import CHOICES, Recipe
 from storyteller_trainer.character.train import Trainer
@@ -120,7 +120,7 @@ def test_ctrl_c_before_training(small_jsonl: Path, monkeypatch: pytest.MonkeyPat
     def press(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataset, "load_dataset", press)
+    monkeypatch.setattr(shards, "load_shards", press)
     done = call(small_jsonl)
     assert done.exit_code == 130
     assert "Stopped by Ctrl-C" in done.stderr

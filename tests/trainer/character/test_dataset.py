@@ -41,7 +41,7 @@ def test_a_sound_file_becomes_arrays(tmp_path: Path, records: Records, write: Wr
     data = load_dataset(write(tmp_path / "a.jsonl", made), cache_dir=None)
     assert data.features.shape == (20, 453)
     assert data.labels.shape == (20, 42)
-    assert data.features.dtype == data.labels.dtype == np.float32
+    assert np.asarray(data.features).dtype == np.asarray(data.labels).dtype == np.float32
     np.testing.assert_array_equal(data.features, np.array([r["features"] for r in made], np.float32))
     np.testing.assert_array_equal(data.labels, np.array([r["labels"] for r in made], np.float32))
     assert [data.cell_names[cell].archetype_a for cell in data.cells] == [r["cell"]["archetype_a"] for r in made]
@@ -286,7 +286,7 @@ def test_a_fault_is_named(
     text = str(caught.value).removesuffix("; --validate-only lists every problem")
     assert text.startswith(f"{path}: line 3: ")
     assert re.search(message, text), text
-    found = survey(path)
+    found = survey([path])
     assert found.lines_with_problems == 1
     assert found.examples == 4
     assert any(re.search(message, problem) for problem in found.first_problems)
@@ -335,8 +335,8 @@ def test_a_constant_that_json_does_not_know(tmp_path: Path, small_jsonl: Path) -
 def test_a_float_changed_by_hand_is_named_before_the_hash(tmp_path: Path, records: Records, write: Write) -> None:
     made = records(2)
     made[1]["labels"][label("speech.occurs")] = 0.7
-    found = survey(write(tmp_path / "a.jsonl", made))
-    assert [problem.split(": ")[1] for problem in found.first_problems] == ["speech.occurs", "content_hash"]
+    found = survey([write(tmp_path / "a.jsonl", made)])
+    assert [problem.split(": ")[2] for problem in found.first_problems] == ["speech.occurs", "content_hash"]
 
 
 def test_the_first_faulty_line_is_the_one_told(tmp_path: Path, records: Records, write: Write) -> None:

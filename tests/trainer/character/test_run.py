@@ -13,6 +13,7 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character import run
+from storyteller_trainer.character.batches import Batch
 from storyteller_trainer.character.checkpoint import load_checkpoint
 from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.recipe import RECIPES
@@ -160,11 +161,11 @@ def test_cut_off_within_an_epoch_and_within_a_line_of_the_history(
     steps = [0]
     train_step = Trainer.train_step
 
-    def dying_step(self: Trainer, rows: torch.Tensor, step: int) -> torch.Tensor:
+    def dying_step(self: Trainer, batch: Batch, step: int) -> torch.Tensor:
         steps[0] += 1
         if steps[0] == 5:
             raise Killed
-        return train_step(self, rows, step)
+        return train_step(self, batch, step)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", dying_step)
@@ -354,11 +355,11 @@ def test_a_folder_that_cannot_be_written_to(data: CharacterDataset) -> None:
 
 
 def test_a_run_that_diverges_keeps_what_it_had(data: CharacterDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def poison(self: Trainer, rows: torch.Tensor, step: int) -> torch.Tensor:
+    def poison(self: Trainer, batch: Batch, step: int) -> torch.Tensor:
         if self.course.epoch == 1:
             with torch.no_grad():
                 self.network.model.get_parameter("trunk.0.bias")[0] = float("nan")
-        return train_step(self, rows, step)
+        return train_step(self, batch, step)
 
     train_step = Trainer.train_step
     monkeypatch.setattr(Trainer, "train_step", poison)

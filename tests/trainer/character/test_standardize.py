@@ -38,5 +38,5 @@ def test_the_folded_network_does_the_same_with_raw_inputs() -> None:
 
 def test_without_standardisation_the_weights_stay_as_they_are_to_the_bit() -> None:
     model = CharacterModel()
-    folded = Standardizer.none(examples()).fold(model.state_dict())
+    folded = Standardizer.none(torch.device("cpu")).fold(model.state_dict())
     assert all(torch.equal(folded[name], tensor) for name, tensor in model.state_dict().items())

@@ -11,10 +11,11 @@ import pytest
 import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.character import train
+from storyteller_trainer.character.batches import Batch, Side
 from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.optimizer import Plateau
 from storyteller_trainer.character.recipe import RECIPES
-from storyteller_trainer.character.train import Course, Losses, Side, Trainer, epoch_seed
+from storyteller_trainer.character.train import Course, Losses, Trainer, epoch_seed
 from torch import Tensor
 
 MakeSide = Callable[..., Side]
@@ -84,12 +85,16 @@ def test_another_trainer_can_take_over(trainer: Callable[..., Trainer], preset: 
     assert whole.course == after.course
 
 
-def test_every_example_is_seen_once_an_epoch(trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_is_seen_once_an_epoch(
+    trainer: Callable[..., Trainer], side: MakeSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = trainer()
     seen: list[list[int]] = []
 
-    def note(rows: Tensor, step: int) -> Tensor:
-        seen.append(rows.tolist())
+    features = side(100).features
+
+    def note(batch: Batch, step: int) -> Tensor:
+        seen.append((batch.features[:, None] == features).all(dim=2).nonzero()[:, 1].tolist())
         return torch.zeros(4)
 
     monkeypatch.setattr(learner, "train_step", note)
@@ -108,7 +113,7 @@ def test_the_training_loss_weighs_examples_not_batches(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = trainer()
-    monkeypatch.setattr(learner, "train_step", lambda rows, step: torch.full((4,), float(step)))
+    monkeypatch.setattr(learner, "train_step", lambda batch, step: torch.full((4,), float(step)))
     losses = learner.train_epoch()
     mean = (32 * 1 + 32 * 2 + 32 * 3 + 4 * 4) / 100
     assert losses.heads == pytest.approx({"action": mean, "speech": mean, "thought": mean, "emotion": mean})
@@ -161,8 +166,8 @@ def test_the_saved_weights_are_the_average(trainer: Callable[..., Trainer], monk
     seen = [weights(learner)["trunk.0.bias"]]
     train_step = learner.train_step
 
-    def note(rows: Tensor, step: int) -> Tensor:
-        losses = train_step(rows, step)
+    def note(batch: Batch, step: int) -> Tensor:
+        losses = train_step(batch, step)
         seen.append(learner.network.model.get_parameter("trunk.0.bias").detach().clone())
         return losses
 
@@ -174,13 +179,16 @@ def test_the_saved_weights_are_the_average(trainer: Callable[..., Trainer], monk
     torch.testing.assert_close(weights(learner)["trunk.0.bias"], expected)
 
 
-def test_what_accompanies_training_does_not_change_the_reported_loss(trainer: Callable[..., Trainer]) -> None:
+def test_what_accompanies_training_does_not_change_the_reported_loss(
+    trainer: Callable[..., Trainer], side: MakeSide
+) -> None:
+    held = side(100)
     plain, other = trainer(), trainer(thought_emphasis=7.0, auxiliary=3.0)
     assert plain.validate().losses == other.validate().losses
     heads = []
     for each in (plain, other):
         torch.manual_seed(1)  # the same dropout
-        heads.append(each.train_step(torch.arange(32), 1))
+        heads.append(each.train_step(next(held.in_order(32)), 1))
     assert torch.equal(*heads)
     assert not same(dict(plain.network.named_parameters()), dict(other.network.named_parameters()))
 

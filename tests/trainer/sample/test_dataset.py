@@ -83,8 +83,8 @@ def test_the_trainer_reads_the_file_as_it_was_generated(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", examples=500, cells=40)
     made = generate_dataset(SHIPPED, SampleConfig(examples=500, cells=40))
     read = load_dataset(tmp_path / "a.jsonl", cache_dir=None)
-    assert read.features.tobytes() == made.features.tobytes()
-    assert read.labels.tobytes() == made.labels.tobytes()
+    assert np.asarray(read.features).tobytes() == made.features.tobytes()
+    assert np.asarray(read.labels).tobytes() == made.labels.tobytes()
     assert len(read.cell_names) == 40
     assert read.duplicates == 0
     assert read.notices == ()

@@ -1,11 +1,13 @@
 """Parsed training files, kept as memory-mapped arrays under the SHA-256 of the file they came from.
 
-    CACHE/<sha256 of the file>/{features,labels,cells}.npy and meta.json
+    CACHE/<sha256 of the file>/{features,labels,cells,digests}.npy and meta.json
     CACHE/stat/<sha256 of the path>.json
 
 The first is the content. The second remembers size, times and inode of a file beside its hash, so that an unchanged
 file need not be hashed again. A file modified within two seconds of that note may have changed without a new time
 stamp, so it is hashed once more (git treats its index the same way).
+
+A file is written while it is parsed, so that the memory it takes does not grow with the values in it.
 """
 
 from __future__ import annotations
@@ -14,37 +16,30 @@ import hashlib
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
 from storyteller_schema.files import write_atomic
 from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
 
+from storyteller_trainer.character.arrays import Arrays, Chunk, gather
 from storyteller_trainer.character.records import Cell
+from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.character.source import sha256
 
 #: The version of the files below; another one is parsed anew.
-FORMAT = 1
+FORMAT = 2
 #: A time stamp younger than this, in nanoseconds, is not believed: some file systems count whole or even seconds.
 RACY_NS = 2_000_000_000
 
-_ARRAYS = ("features", "labels", "cells")
-
-
-class Arrays(NamedTuple):
-    """What is kept of a training file; shapes and meaning as in `dataset.CharacterDataset`."""
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.float32]
-    cells: NDArray[np.int32]
-    cell_names: tuple[Cell, ...]
-    duplicates: int
+_ARRAYS = ("features", "labels", "cells", "digests")
 
 
 class Stamp(NamedTuple):
@@ -76,7 +71,6 @@ class _Meta(msgspec.Struct):
     format: int
     schema_fingerprint: str
     examples: int
-    duplicates: int
     cell_names: tuple[Cell, ...]
     #: Array name to the stamp of its file; an array that was touched since is not trusted.
     stamps: dict[str, Stamp]
@@ -122,18 +116,27 @@ class Cache:
             arrays = {name: np.load(file, mmap_mode="r", allow_pickle=False) for name, file in files.items()}
         except (OSError, ValueError, EOFError, msgspec.DecodeError):
             return None
+        expected: dict[str, tuple[int, ...]]
         expected = {"features": (meta.examples, FEATURES.size), "labels": (meta.examples, PREDICTIONS.size)}
-        if {name: array.shape for name, array in arrays.items()} != expected | {"cells": (meta.examples,)}:
+        expected |= {"cells": (meta.examples,), "digests": (meta.examples,)}
+        if {name: array.shape for name, array in arrays.items()} != expected:
             return None
-        return Arrays(**arrays, cell_names=meta.cell_names, duplicates=meta.duplicates)
+        return Arrays(**arrays, cell_names=meta.cell_names)
 
-    def save(self, digest: str, arrays: Arrays) -> None:
-        """Keeps the arrays: whole, or not at all. A folder that cannot be written to is noted, not an error."""
+    def store(self, digest: str, chunks: Iterable[Chunk]) -> Arrays | None:
+        """Keeps a file's arrays while its chunks come in, whole or not at all, and maps them.
+
+        Returns:
+            None where the folder cannot be written to; that is noted, not an error.
+
+        Raises:
+            StorytellerError: what the chunks raise; then nothing is kept.
+        """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{digest[:16]}.", dir=self._root))
             try:
-                self._write(temporary, arrays)
+                _write(temporary, chunks)
                 entry = self._root / digest
                 if entry.exists():  # it was not usable, or it would have been loaded
                     shutil.rmtree(entry)
@@ -142,23 +145,50 @@ class Cache:
                 shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
             self._complain(error)
-
-    @staticmethod
-    def _write(folder: Path, arrays: Arrays) -> None:
-        stamps = {}
-        for name in _ARRAYS:
-            file = folder / f"{name}.npy"
-            np.save(file, getattr(arrays, name), allow_pickle=False)
-            stamps[name] = stamp(file)
-        meta = _Meta(
-            format=FORMAT,
-            schema_fingerprint=fingerprint(),
-            examples=len(arrays.features),
-            duplicates=arrays.duplicates,
-            cell_names=arrays.cell_names,
-            stamps=stamps,
-        )
-        (folder / "meta.json").write_bytes(msgspec.json.encode(meta))
+            return None
+        return self.load(digest)
 
     def _complain(self, error: Exception) -> None:
         self.notices = (f"{self._root}: the parsed data cannot be kept for the next start ({error})",)
+
+
+def _write(folder: Path, chunks: Iterable[Chunk]) -> None:
+    with ExitStack() as stack:
+        features = stack.enter_context(_growing(folder / "features.npy", FEATURES.size))
+        labels = stack.enter_context(_growing(folder / "labels.npy", PREDICTIONS.size))
+
+        def keep(some_features: Floats, some_labels: Floats) -> None:
+            features.write(some_features.astype("<f4").tobytes())
+            labels.write(some_labels.astype("<f4").tobytes())
+
+        keys = gather(chunks, keep)
+    np.save(folder / "cells.npy", keys.cells, allow_pickle=False)
+    np.save(folder / "digests.npy", keys.digests, allow_pickle=False)
+    meta = _Meta(
+        format=FORMAT,
+        schema_fingerprint=fingerprint(),
+        examples=len(keys.cells),
+        cell_names=keys.cell_names,
+        stamps={name: stamp(folder / f"{name}.npy") for name in _ARRAYS},
+    )
+    (folder / "meta.json").write_bytes(msgspec.json.encode(meta))
+
+
+@contextmanager
+def _growing(file: Path, columns: int) -> Iterator[BinaryIO]:
+    """A file [rows, columns] float32 in NumPy's format, to which rows are written; their number is noted at the end.
+
+    The header is written twice. NumPy leaves room in it for the number of rows to grow.
+    """
+
+    def write_header(rows: int) -> None:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns)}
+        np.lib.format.write_array_header_1_0(opened, header)
+
+    with file.open("wb") as opened:
+        write_header(0)
+        start = opened.tell()
+        yield opened
+        rows = (opened.tell() - start) // (4 * columns)
+        opened.seek(0)
+        write_header(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _shown(value: float | str) -> str:
 
 
 @command("train-character-model")
-@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--recipe", "preset", type=click.Choice(list(RECIPES)), help=f"The values that no option gives. [{DEFAULT_RECIPE}]"
 )
@@ -88,11 +89,18 @@ def _shown(value: float | str) -> str:
     show_default=True,
     help="Where parsed data is kept for the next start.",
 )
+@click.option(
+    "--memory-limit",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="GB of features up to which DATA is held in memory; more is read from the cache in blocks.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.")
 @click.option("--validate-only", is_flag=True, help="List every problem of DATA and its shape; train nothing.")
 @json_option
-def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
-    """Train the character model on DATA, a JSONL file (plain or gzip).
+def main(data: tuple[Path, ...], validate_only: bool, as_json: bool, **options: Any) -> None:
+    """Train the character model on DATA: JSONL files (plain or gzip), folders of them, or patterns ('data/*.jsonl').
 
     Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on
     the spot, when that is not set. Ctrl-C stops after the step under way with exit code 130; --resume then goes on
@@ -104,11 +112,11 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
       train-character-model artifacts/data/character.jsonl --epochs 50
     """
     try:
-        path = data or training_file(TRAINING_FILE) or sample_character_file(notify)
+        places = data or (training_file(TRAINING_FILE) or sample_character_file(notify),)
         if validate_only:
-            _validate(path, as_json)
+            _validate(places, as_json)
         else:
-            _train(path, as_json, **options)
+            _train(places, as_json, **options)
     except KeyboardInterrupt:
         err.print("Stopped by Ctrl-C.")
         raise click.exceptions.Exit(130) from None
@@ -119,17 +127,18 @@ def notify(line: str) -> None:
     err.print(line, markup=False)
 
 
-def _validate(path: Path, as_json: bool) -> None:
+def _validate(places: tuple[Path, ...], as_json: bool) -> None:
+    from storyteller_trainer.character.shards import find_shards
     from storyteller_trainer.character.survey import survey, survey_tables
 
-    found = survey(path)
+    found = survey(find_shards(places))
     if as_json:
         import msgspec
 
         print_json(msgspec.to_builtins(found))
     else:
         for problem in found.first_problems:
-            out.print(f"{path}: {problem}", markup=False)
+            out.print(problem, markup=False)
         if found.problems > len(found.first_problems):
             out.print(f"... and {found.problems - len(found.first_problems)} more")
         for table in survey_tables(found):
@@ -139,7 +148,7 @@ def _validate(path: Path, as_json: bool) -> None:
 
 
 def _train(
-    path: Path,
+    places: tuple[Path, ...],
     as_json: bool,
     *,
     output_dir: Path,
@@ -147,26 +156,34 @@ def _train(
     device: str,
     preset: str | None,
     resume: bool,
+    memory_limit: float,
     **options: Any,
 ) -> None:
     import msgspec
 
-    from storyteller_trainer.character.dataset import load_dataset
     from storyteller_trainer.character.run import Interrupted, train_character_model
+    from storyteller_trainer.character.shards import find_shards, load_shards
     from storyteller_trainer.character.summary import closing_lines, summary_tables
     from storyteller_trainer.device import choose_device, describe_device
 
     place = choose_device(device)
-    dataset = load_dataset(path, cache_dir)
+    dataset = load_shards(find_shards(places), cache_dir)
     for line in (*dataset.notices, describe_device(place)):
         notify(line)
     try:
         summary = train_character_model(
-            dataset, output_dir, place, preset=preset, options=options, resume=resume, notify=notify
+            dataset,
+            output_dir,
+            place,
+            preset=preset,
+            options=options,
+            resume=resume,
+            memory_limit=memory_limit * 1e9,
+            notify=notify,
         )
     except Interrupted as stopped:
         notify(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
-        notify(f"  train-character-model {path} --output-dir {output_dir} --resume")
+        notify(f"  train-character-model {shlex.join(map(str, places))} --output-dir {output_dir} --resume")
         raise click.exceptions.Exit(130) from None
     if as_json:
         print_json(msgspec.to_builtins(summary))

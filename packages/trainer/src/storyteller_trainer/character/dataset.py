@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,10 +16,12 @@ from storyteller_schema.features import FEATURES
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_schema.settings import ARTIFACTS
 
-from storyteller_trainer.character.cache import Arrays, Cache, stamp
+from storyteller_trainer.character.arrays import Chunk, count_duplicates, join_chunks
+from storyteller_trainer.character.cache import Cache, stamp
 from storyteller_trainer.character.problems import Problem
 from storyteller_trainer.character.records import Cell, Example, diagnose_line, parse_line
-from storyteller_trainer.character.rules import Floats, violations
+from storyteller_trainer.character.rows import Rows
+from storyteller_trainer.character.rules import violations
 from storyteller_trainer.character.source import check_file, numbered_lines, sha256
 
 #: Where parsed files are kept.
@@ -30,14 +32,15 @@ CHUNK = 512
 
 @dataclass(frozen=True, kw_only=True)
 class CharacterDataset:
-    """The examples of one file, in the order of the file."""
+    """The examples of one file in the order of the file, or of several (shards.py)."""
 
     path: Path
+    """The file, or the folder of the files."""
 
-    features: Floats
+    features: Rows
     """[examples, 453]; may be memory-mapped and read-only."""
 
-    labels: Floats
+    labels: Rows
     """[examples, 42]; may be memory-mapped and read-only."""
 
     cells: NDArray[np.int32]
@@ -45,6 +48,9 @@ class CharacterDataset:
 
     cell_names: tuple[Cell, ...]
     """Every cell once, sorted."""
+
+    digests: NDArray[np.uint64]
+    """[examples]: the first eight bytes of each example's hash."""
 
     content_hash: str
     """SHA-256, hex, of the file's bytes."""
@@ -62,16 +68,6 @@ class CharacterDataset:
         return len(self.features)
 
 
-class Chunk(NamedTuple):
-    """The sound ones among some consecutive lines."""
-
-    #: [examples, 453 + 42] float32.
-    values: Floats
-    cells: list[Cell]
-    #: [examples] uint64: the first eight bytes of each content hash, enough to tell duplicates.
-    digests: NDArray[np.uint64]
-
-
 def load_dataset(path: Path, cache_dir: Path | None = CACHE) -> CharacterDataset:
     """Reads and checks a training file (JSONL, plain or gzip), or maps what an earlier call kept of it.
 
@@ -84,21 +80,15 @@ def load_dataset(path: Path, cache_dir: Path | None = CACHE) -> CharacterDataset
     """
     check_file(path)
     cache = Cache(cache_dir) if cache_dir else None
-    before = stamp(path)
     digest = cache.digest(path) if cache else sha256(path)
-    arrays = cache.load(digest) if cache else None
+    arrays = cache.load(digest) or cache.store(digest, _sound_chunks(path)) if cache else None
     if arrays is None:
-        arrays = join_chunks(read_chunks(path, _refuse(path)))
-        if stamp(path) != before:
-            raise StorytellerError(f"{path}: the file changed while it was read; try again when it is complete")
-        if not len(arrays.features):
-            raise StorytellerError(f"{path}: holds blank lines only; one JSON object a line is expected")
-        if cache:
-            cache.save(digest, arrays)
+        arrays = join_chunks(_sound_chunks(path))
     manifest, notices = read_manifest(path, len(arrays.features))
     return CharacterDataset(
         path=path,
         content_hash=digest,
+        duplicates=count_duplicates(arrays.digests),
         manifest=manifest,
         notices=(*(cache.notices if cache else ()), *notices),
         **arrays._asdict(),
@@ -136,21 +126,17 @@ def _check(batch: list[tuple[int, bytes]], report: Callable[[Problem], None]) ->
     return Chunk(values, [e.cell for e in examples], digests)
 
 
-def join_chunks(chunks: Iterator[Chunk]) -> Arrays:
-    """One set of arrays from all chunks of a file."""
-    parts = [Chunk(np.empty((0, FEATURES.size + PREDICTIONS.size), np.float32), [], np.empty(0, np.uint64)), *chunks]
-    values = np.concatenate([part.values for part in parts])
-    digests = np.concatenate([part.digests for part in parts])
-    of_examples = [cell for part in parts for cell in part.cells]
-    names = sorted(set(of_examples))
-    position = {cell: index for index, cell in enumerate(names)}
-    return Arrays(
-        features=np.ascontiguousarray(values[:, : FEATURES.size]),
-        labels=np.ascontiguousarray(values[:, FEATURES.size :]),
-        cells=np.array([position[cell] for cell in of_examples], np.int32),
-        cell_names=tuple(names),
-        duplicates=len(digests) - len(np.unique(digests)),
-    )
+def _sound_chunks(path: Path) -> Iterator[Chunk]:
+    """The chunks of a file that is sound, whole, and stays the same while it is read."""
+    before = stamp(path)
+    examples = 0
+    for chunk in read_chunks(path, _refuse(path)):
+        examples += len(chunk.values)
+        yield chunk
+    if stamp(path) != before:
+        raise StorytellerError(f"{path}: the file changed while it was read; try again when it is complete")
+    if not examples:
+        raise StorytellerError(f"{path}: holds blank lines only; one JSON object a line is expected")
 
 
 def _refuse(path: Path) -> Callable[[Problem], None]:

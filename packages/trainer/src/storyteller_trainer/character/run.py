@@ -21,6 +21,7 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 from storyteller_schema.metadata import fingerprint
 
+from storyteller_trainer.character.batches import make_sides
 from storyteller_trainer.character.checkpoint import (
     BEST,
     LAST,
@@ -33,12 +34,14 @@ from storyteller_trainer.character.interrupt import deferred_interrupt
 from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
-from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Side, Trainer
+from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Trainer
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
 from storyteller_trainer.progress import EpochProgress
 
 HISTORY = "history.jsonl"
 SUMMARY = "run.json"
+#: Bytes of features up to which the data is held in memory.
+MEMORY_LIMIT = 2e9
 
 
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,17 +82,19 @@ def train_character_model(
     preset: str | None = None,
     options: dict[str, Any] | None = None,
     resume: bool = False,
+    memory_limit: float = MEMORY_LIMIT,
     notify: Callable[[str], None] = lambda line: None,
 ) -> RunSummary:
     """Trains a network, or goes on training it, and leaves everything about it in a folder.
 
     Args:
-        data: from `load_dataset`.
+        data: from `load_dataset` or `load_shards`.
         folder: of the run.
         device: from `choose_device`.
         preset: the recipe's name; None for the default one, or for what the resumed run had.
         options: values of the recipe that the user gave; None stands for one that was not given.
         resume: go on with the run in the folder; if there is none, begin one.
+        memory_limit: features of more bytes than this are read from the cache as they are needed (batches.py).
         notify: called with lines for the user.
 
     Raises:
@@ -104,7 +109,7 @@ def train_character_model(
         check_fingerprint(last, saved.schema_fingerprint)
         _check_data(last, saved, data)
     recipe = _recipe(last, saved, preset, options or {})
-    run = _Run(data, folder, device, recipe)
+    run = _Run(data, folder, device, recipe, memory_limit)
     if saved:
         run.load()
         notify(f"Going on with {folder} after epoch {saved.epoch}")
@@ -120,10 +125,11 @@ def train_character_model(
 class _Run:
     """A trainer and the folder in which it leaves its results."""
 
-    def __init__(self, data: CharacterDataset, folder: Path, device: torch.device, recipe: Recipe) -> None:
+    def __init__(
+        self, data: CharacterDataset, folder: Path, device: torch.device, recipe: Recipe, memory_limit: float
+    ) -> None:
         split = split_by_cell(data.cells, data.cell_names, recipe.val_fraction, recipe.seed)
-        sides = (Side.of(data.features[rows], data.labels[rows], device) for rows in split)
-        self._trainer = Trainer(recipe, *sides)
+        self._trainer = Trainer(recipe, *make_sides(data.features, data.labels, split, device, memory_limit))
         self._folder = folder
         self._data = data
         self._irreducible, self._best_accuracy = ceiling(data, recipe.head_weights)
@@ -271,7 +277,7 @@ def _row(epoch: Epoch) -> HistoryRow:
 def _check_data(last: Path, saved: LastMetadata, data: CharacterDataset) -> None:
     if saved.data_hash != data.content_hash:
         raise StorytellerError(
-            f"{last}: trained on a file with SHA-256 {saved.data_hash}, but {data.path} has {data.content_hash}; "
+            f"{last}: trained on data with SHA-256 {saved.data_hash}, but {data.path} has {data.content_hash}; "
             f"give the same data, or train anew without --resume"
         )
 

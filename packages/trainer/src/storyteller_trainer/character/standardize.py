@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
+from storyteller_schema.features import FEATURES
 from torch import Tensor
 
 #: The layer that reads the inputs.
@@ -28,9 +29,30 @@ class Standardizer(NamedTuple):
         return cls(mean, torch.where(varies, 1 / deviation, 0))
 
     @classmethod
-    def none(cls, features: Tensor) -> Standardizer:
+    def of_parts(cls, parts: Iterable[Tensor]) -> Standardizer:
+        """The same from a side that is read in parts [n, 453], summed up in float64 on the CPU."""
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        origin = low = high = None
+        for part in parts:
+            values = part.double().cpu()
+            # Sums of squares of differences from any example lose less to rounding than those of the values.
+            origin = values[0] if origin is None else origin
+            low = values.amin(dim=0) if low is None else torch.minimum(low, values.amin(dim=0))
+            high = values.amax(dim=0) if high is None else torch.maximum(high, values.amax(dim=0))
+            values = values - origin
+            count, total, squares = count + len(values), total + values.sum(dim=0), squares + values.square().sum(dim=0)
+            device = part.device
+        if origin is None or low is None or high is None:
+            raise ValueError("a standardizer needs at least one part")
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        scale = torch.where(high > low, 1 / deviation, 0)
+        return cls((origin + mean).float().to(device), scale.float().to(device))
+
+    @classmethod
+    def none(cls, device: torch.device) -> Standardizer:
         """Leaves the inputs as they are."""
-        return cls(torch.zeros_like(features[0]), torch.ones_like(features[0]))
+        return cls(torch.zeros(FEATURES.size, device=device), torch.ones(FEATURES.size, device=device))
 
     def __call__(self, features: Tensor) -> Tensor:
         """[batch, 453] as the network in training sees them."""

@@ -16,10 +16,11 @@ from storyteller_trainer.sample.irreducible import IrreducibleLoss, combine
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The training file and how it was divided."""
+    """The training data and how it was divided."""
 
+    #: The file, or the folder of the files.
     file: str
-    #: SHA-256, hex, of the file.
+    #: SHA-256, hex, of the file; of several, as shards.py forms it.
     hash: str
     examples: int
     cells: int
@@ -53,21 +54,28 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-class _Ceiling(msgspec.Struct):
+class Ceiling(msgspec.Struct):
+    """The part of a manifest that says how good a model can become."""
+
     irreducible_loss: IrreducibleLoss | None = None
     best_accuracy: dict[str, float] = {}
 
 
-def ceiling(data: CharacterDataset, head_weights: dict[str, float]) -> tuple[IrreducibleLoss | None, dict[str, float]]:
-    """What the manifest says no model can go beyond: the lowest loss, for these head weights, and the best accuracies.
+def told_ceiling(data: CharacterDataset) -> Ceiling:
+    """What the manifest says no model can go beyond.
 
     Raises:
-        StorytellerError: the manifest tells them in another form.
+        StorytellerError: the manifest tells it in another form.
     """
     try:
-        told = msgspec.convert(data.manifest or {}, _Ceiling)
+        return msgspec.convert(data.manifest or {}, Ceiling)
     except msgspec.ValidationError as error:
         raise StorytellerError(f"{manifest_path(data.path)}: {error}; make the data again, or delete it") from error
+
+
+def ceiling(data: CharacterDataset, head_weights: dict[str, float]) -> tuple[IrreducibleLoss | None, dict[str, float]]:
+    """The lowest loss, for these head weights, and the best accuracies, as the manifest tells them; errors likewise."""
+    told = told_ceiling(data)
     loss = told.irreducible_loss
     return (combine(loss.terms, head_weights) if loss else None), told.best_accuracy
 

@@ -1,29 +1,33 @@
-"""`--validate-only`: every problem of a training file, and the shape of what is sound in it."""
+"""`--validate-only`: every problem of the training files, and the shape of what is sound in them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from rich.table import Table
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Kind
 from storyteller_schema.predictions import PREDICTIONS
 
-from storyteller_trainer.character.dataset import join_chunks, read_chunks
-from storyteller_trainer.character.problems import ProblemLog
+from storyteller_trainer.character.arrays import Chunk, count_duplicates, gather
+from storyteller_trainer.character.dataset import read_chunks
+from storyteller_trainer.character.problems import ProblemKind, ProblemLog
 from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.character.source import check_file
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in a file. Balance and regions are of the sound examples alone."""
+    """What was found. Balance and regions are of the sound examples alone."""
 
-    file: str
+    files: list[str]
     problems: int
     #: Kind of problem to how often it was found.
     problems_by_kind: dict[str, int]
-    #: The first problems, as they are told to the user.
+    #: The first problems, as they are told to the user, each with its file.
     first_problems: list[str]
     #: Lines with at least one problem.
     lines_with_problems: int
@@ -41,34 +45,51 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     filled_slots: dict[str, tuple[float, int]]
 
 
-def survey(path: Path) -> Survey:
-    """Reads a whole training file, sound or not; the cache is neither used nor filled.
+def survey(paths: Sequence[Path]) -> Survey:
+    """Reads all of the training files, sound or not; the cache is neither used nor filled.
+
+    Of the examples only the labels are kept in memory, 168 bytes each.
 
     Raises:
-        StorytellerError: the file cannot be read at all.
+        StorytellerError: a file cannot be read at all.
     """
-    check_file(path)
-    log = ProblemLog()
-    arrays = join_chunks(read_chunks(path, log.add))
+    for path in paths:
+        check_file(path)
+    logs = {path: ProblemLog() for path in paths}
+    kept: list[Floats] = [np.empty((0, PREDICTIONS.size), np.float32)]
+    slots: Counter[str] = Counter()
+
+    def chunks() -> Iterator[Chunk]:
+        for path, log in logs.items():
+            yield from read_chunks(path, log.add)
+
+    def keep(features: Floats, labels: Floats) -> None:
+        kept.append(labels.copy())
+        slots.update(_filled(features))
+
+    keys = gather(chunks(), keep)
+    values = np.concatenate(kept)
     labels = {
         kind: {
-            f"{region.name}.{field.name}": (field, arrays.labels[:, region.locate(field.name)])
+            f"{region.name}.{field.name}": (field, values[:, region.locate(field.name)])
             for region in PREDICTIONS.regions
             for field in region.fields
             if field.kind is kind
         }
         for kind in Kind
     }
-    some = len(arrays.labels) > 0
+    some = len(values) > 0
+    counts = sum((log.counts for log in logs.values()), Counter[ProblemKind]())
+    first = [f"{path}: {problem}" for path, log in logs.items() for problem in log.first]
     return Survey(
-        file=str(path),
-        problems=log.total,
-        problems_by_kind={kind.value: count for kind, count in log.counts.most_common()},
-        first_problems=[str(problem) for problem in log.first],
-        lines_with_problems=len(log.lines),
-        examples=len(arrays.labels),
-        cells=len(arrays.cell_names),
-        duplicates=arrays.duplicates,
+        files=[str(path) for path in paths],
+        problems=counts.total(),
+        problems_by_kind={kind.value: count for kind, count in counts.most_common()},
+        first_problems=first[: ProblemLog().keep],
+        lines_with_problems=sum(len(log.lines) for log in logs.values()),
+        examples=len(values),
+        cells=len(keys.cell_names),
+        duplicates=count_duplicates(keys.digests),
         classes={name: _classes(field.labels, values) for name, (field, values) in labels[Kind.ONE_HOT].items()},
         rates={name: float(values.mean()) for name, (_, values) in labels[Kind.BINARY].items() if some},
         numbers={
@@ -76,7 +97,9 @@ def survey(path: Path) -> Survey:
             for name, (_, values) in labels[Kind.FLOAT].items()
             if some
         },
-        filled_slots=_filled(arrays.features) if some else {},
+        filled_slots={
+            region.name: (slots[region.name] / len(values), region.slots) for region in FEATURES.regions if some
+        },
     )
 
 
@@ -86,12 +109,10 @@ def _classes(names: tuple[str, ...], one_hot: Floats) -> dict[str, int]:
     return counts | ({"none": none} if none else {})
 
 
-def _filled(features: Floats) -> dict[str, tuple[float, int]]:
+def _filled(features: Floats) -> dict[str, int]:
+    """By region, the number of slots of all examples that are not all zero."""
     return {
-        region.name: (
-            float(features[:, region.span].reshape(-1, region.slots, region.per_slot).any(2).sum(1).mean()),
-            region.slots,
-        )
+        region.name: int(features[:, region.span].reshape(-1, region.slots, region.per_slot).any(2).sum())
         for region in FEATURES.regions
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,31 +21,17 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from storyteller_trainer.character.augment import augment
+from storyteller_trainer.character.batches import Batch, Source
 from storyteller_trainer.character.losses import TERMS, loss_terms
 from storyteller_trainer.character.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model import CharacterModel
 from storyteller_trainer.character.network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.character.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.recipe import Recipe
-from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.character.standardize import Standardizer
 
 #: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
 EVALUATION_BATCH = 8192
-
-
-class Side(NamedTuple):
-    """Examples resident on the training device."""
-
-    #: [examples, 453] float32.
-    features: Tensor
-    #: [examples, 42] float32.
-    labels: Tensor
-
-    @classmethod
-    def of(cls, features: Floats, labels: Floats, device: torch.device) -> Side:
-        """Copies arrays to the device."""
-        return cls(torch.tensor(features, device=device), torch.tensor(labels, device=device))
 
 
 class Losses(msgspec.Struct, frozen=True):
@@ -112,19 +97,19 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 class Trainer:
-    """Trains one network by one recipe on two sides that lie on one device."""
+    """Trains one network by one recipe on the two sides of a split."""
 
-    def __init__(self, recipe: Recipe, train: Side, validation: Side) -> None:
+    def __init__(self, recipe: Recipe, train: Source, validation: Source) -> None:
         self.recipe = recipe
         self._train = train
         self._validation = validation
-        self._device = train.features.device
+        self._device = train.device
         torch.manual_seed(epoch_seed(recipe.seed, 0))
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
         self.network = TrainingNetwork(recipe.dropout).to(self._device)
         #: How the network in training sees its inputs.
-        self.standardizer = (Standardizer.of if recipe.standardize else Standardizer.none)(train.features)
+        self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
         self._average = Average(self.network.model, recipe.averaging)
         #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
         self.model = CharacterModel().to(self._device).eval()
@@ -138,7 +123,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """The last batch of an epoch may be smaller than the others; it is not dropped."""
-        return math.ceil(len(self._train.features) / self.recipe.batch_size)
+        return math.ceil(len(self._train) / self.recipe.batch_size)
 
     def should_stop(self) -> bool:
         """Whether all epochs are done, or patience is at its end."""
@@ -162,27 +147,27 @@ class Trainer:
     def train_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Losses:
         """One pass over the training side in a new order; errors as in `run_epoch`."""
         seed = epoch_seed(self.recipe.seed, self.course.epoch + 1)
-        order = torch.randperm(len(self._train.features), generator=torch.Generator().manual_seed(seed))
-        torch.manual_seed(seed)  # for the dropout
+        batches = self._train.shuffled(self.recipe.batch_size, torch.Generator().manual_seed(seed))
+        torch.manual_seed(seed)  # for the augmentation and the dropout
         self.network.train()
         sums = torch.zeros(len(HEADS), device=self._device)
-        for step, rows in enumerate(torch.split(order.to(self._device), self.recipe.batch_size), start=1):
-            sums += self.train_step(rows, step) * len(rows)
+        for step, batch in enumerate(batches, start=1):
+            sums += self.train_step(batch, step) * len(batch.features)
             after_step(step)
         self._deploy()
-        return self._losses((sums / len(order)).tolist())
+        return self._losses((sums / len(self._train)).tolist())
 
-    def train_step(self, rows: Tensor, step: int) -> Tensor:
-        """One update from the given rows of the training side; returns the head losses [4] before it.
+    def train_step(self, batch: Batch, step: int) -> Tensor:
+        """One update from a batch of the training side; returns the head losses [4] before it.
 
         Args:
-            rows: positions of examples; step: which one of its epoch this is, from 1.
+            batch: the examples; step: which one of its epoch this is, from 1.
 
         Raises:
             StorytellerError: a loss or a gradient is not finite; nothing was updated.
         """
         self.network.zero_grad(set_to_none=True)
-        features, labels = self._train.features[rows], self._train.labels[rows]
+        features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
         heads: Tensor
@@ -218,15 +203,13 @@ class Trainer:
         """
         counter = MetricsCounter()
         sums: dict[str, float] = {name: 0.0 for names in TERMS.values() for name in names}
-        for start in range(0, len(self._validation.features), EVALUATION_BATCH):
-            batch = slice(start, start + EVALUATION_BATCH)
-            labels = self._validation.labels[batch]
-            outputs = self.model(self._validation.features[batch])
+        for features, labels in self._validation.in_order(EVALUATION_BATCH):
+            outputs = self.model(features)
             means = torch.stack(list(loss_terms(outputs, labels).values())).tolist()
             for name, mean in zip(sums, means, strict=True):
                 sums[name] += mean * len(labels)
             counter.add(torch.cat(list(outputs.values()), dim=1).cpu().numpy(), labels.cpu().numpy())
-        terms = {name: total / len(self._validation.features) for name, total in sums.items()}
+        terms = {name: total / len(self._validation) for name, total in sums.items()}
         losses = self._losses([sum(terms[name] for name in names) for names in TERMS.values()])
         for name, value in losses.heads.items():
             if not math.isfinite(value):

@@ -1,0 +1,102 @@
+"""Several training files as one dataset.
+
+The files are put together in the order of their content hashes, and the hash of the whole is the SHA-256 over these
+in that order. So neither the names of the files nor the order in which they are given changes a run.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from storyteller_schema.errors import StorytellerError
+
+from storyteller_trainer.character.arrays import count_duplicates
+from storyteller_trainer.character.dataset import CACHE, CharacterDataset, load_dataset
+from storyteller_trainer.character.rows import Stacked
+from storyteller_trainer.character.summary import Ceiling, told_ceiling
+from storyteller_trainer.sample.irreducible import combine
+
+#: What is read of a folder.
+PATTERNS = ("*.jsonl", "*.jsonl.gz")
+
+
+def find_shards(places: Iterable[Path]) -> list[Path]:
+    """The files that are meant: a file is itself, a folder its *.jsonl and *.jsonl.gz, a pattern what matches it.
+
+    A file meant twice is taken once.
+
+    Raises:
+        StorytellerError: a folder or a pattern has no such file.
+    """
+    found: dict[Path, Path] = {}
+    for place in places:
+        if place.is_dir():
+            files = sorted(file for pattern in PATTERNS for file in place.glob(pattern))
+            missing = f"{place}: the folder holds no {' or '.join(PATTERNS)}"
+        elif not place.exists() and glob.has_magic(str(place)):
+            files = sorted(Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207 - may be absolute
+            missing = f"{place}: no file matches this pattern"
+        else:
+            files, missing = [place], ""
+        if not files:
+            raise StorytellerError(f"{missing}; name JSONL files, or a folder that holds some")
+        found |= {file.resolve(): file for file in files}
+    return list(found.values())
+
+
+def load_shards(files: Sequence[Path], cache_dir: Path | None = CACHE) -> CharacterDataset:
+    """Reads and checks one or more training files, each by itself kept in the cache.
+
+    Raises:
+        StorytellerError: the first thing that is wrong with a file.
+    """
+    parts = [load_dataset(file, cache_dir) for file in files]
+    return parts[0] if len(parts) == 1 else join_datasets(parts)
+
+
+def join_datasets(parts: Sequence[CharacterDataset]) -> CharacterDataset:
+    """One dataset of several; no values are copied."""
+    parts = sorted(parts, key=lambda part: part.content_hash)
+    names = tuple(sorted({name for part in parts for name in part.cell_names}))
+    position = {name: index for index, name in enumerate(names)}
+    cells = [np.array([position[name] for name in part.cell_names], np.int32)[part.cells] for part in parts]
+    digests = np.concatenate([part.digests for part in parts])
+    return CharacterDataset(
+        path=Path(os.path.commonpath([part.path.parent.resolve() for part in parts])),
+        features=Stacked([np.asarray(part.features) for part in parts]),
+        labels=Stacked([np.asarray(part.labels) for part in parts]),
+        cells=np.concatenate(cells),
+        cell_names=names,
+        digests=digests,
+        content_hash=hashlib.sha256("".join(part.content_hash for part in parts).encode()).hexdigest(),
+        duplicates=count_duplicates(digests),
+        manifest=_joint_manifest(parts),
+        notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
+    )
+
+
+def _joint_manifest(parts: Sequence[CharacterDataset]) -> dict[str, Any] | None:
+    """The ceiling of all examples: the mean of the parts' own, weighted by examples, where every part tells one."""
+    told = [told_ceiling(part) for part in parts]
+    losses = [each.irreducible_loss for each in told if each.irreducible_loss]
+    if len(losses) < len(parts):
+        return None
+    shares = [len(part) / sum(map(len, parts)) for part in parts]
+
+    def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+        common = [name for name in figures[0] if all(name in each for each in figures)]
+        return {name: sum(share * each[name] for share, each in zip(shares, figures, strict=True)) for name in common}
+
+    joint = Ceiling(
+        irreducible_loss=combine(mean([loss.terms for loss in losses])),
+        best_accuracy=mean([each.best_accuracy for each in told]),
+    )
+    manifest: dict[str, Any] = msgspec.to_builtins(joint)
+    return manifest
