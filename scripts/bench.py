@@ -4,9 +4,9 @@
     python scripts/bench.py --quick         # under three minutes, on little data: says only that the benchmark works
     python scripts/bench.py --write-docs    # runs nothing: puts the table of the last run into docs/performance.md
 
-Makes a training file and a test set from cells that are not in it, reads the file in four ways (bench_load.py), trains
-by the reference recipe (bench_reference.py) and by `train-character-model`, each in a process of its own whose start
-is second 0, then exports, verifies and times what was trained. Prints a table and writes artifacts/bench.json.
+Makes a training file and a test set from cells that are not in it, reads the file in several ways (bench_load.py),
+trains by the reference recipe (bench_reference.py) and by `train-character-model`, each in a process of its own whose
+start is second 0, then exports, verifies and times what was trained. Prints a table, writes artifacts/bench.json.
 docs/performance.md says what each row means.
 """
 
@@ -89,7 +89,7 @@ def measure(sizes: Sizes, folder: Path, quick: bool) -> dict[str, Any]:
         "irreducible": unseen.irreducible,
     }
 
-    _say("reading it in four ways")
+    _say("reading it in several ways")
     load = folder / "load.json"
     _run("bench_load.py", data, "--repeats", sizes.load_repeats, "--json", load)
     results["load"] = json.loads(load.read_text())

@@ -99,10 +99,10 @@ def test_a_log_without_a_step_is_refused() -> None:
         bench.summarise([{"event": "end", "time": 1.0}], 0.0, 1.0, 10)
 
 
-def test_loading_is_measured_in_four_ways(training_file: Path) -> None:
+def test_loading_is_measured_in_several_ways(training_file: Path) -> None:
     measured = bench_load.measure(training_file, 1)
-    assert list(measured) == ["json.loads", "reference", "cold", "warm"]
-    assert bench_load.table(measured).row_count == 4
+    assert list(measured) == ["json.loads", "reference", "parsed", "cold", "warm"]
+    assert bench_load.table(measured).row_count == 5
 
 
 def test_the_test_set_comes_from_cells_that_are_not_in_the_training_file() -> None:
