@@ -245,7 +245,7 @@ def test_on_nan_cpu_goes_on_from_the_last_good_epoch(
     request = request_for(cpu_on_nan=True)
     summary = train_classifier(dataset, request, false_mps, said.append)
     assert "on mps: the event loss is nan" in said[0]
-    assert said[1] == "Going on on the CPU, as --on-nan cpu asks"
+    assert said[1] == "Continuing on the CPU, as --on-nan cpu asks"
     assert said[2] == f"Going on with {request.folder} after epoch 1"
     assert (summary.device, summary.epochs) == ("cpu", 3)
 
@@ -300,10 +300,14 @@ def test_an_earlier_model_stays_until_the_first_epoch_is_done(
     request = request_for(options=OPTIONS | {"epochs": 1})
     train_classifier(dataset, request, CPU)
     before = weights(request.folder)
+    held_out = [(request.folder / name).read_bytes() for name in HELD_OUT.values()]
     poison(1)
+    other = request_for(encoder=str(tiny_folders["modernbert"]), options=OPTIONS | {"seed": 1})
     with pytest.raises(NonFiniteError):
-        train_classifier(dataset, request_for(encoder=str(tiny_folders["modernbert"])), CPU)
+        train_classifier(dataset, other, CPU)
     assert same(load_event_checkpoint(request.folder).model.state_dict(), before)
+    # A model must never be scored on what another run held out.
+    assert [(request.folder / name).read_bytes() for name in HELD_OUT.values()] == held_out
 
 
 def test_files_that_do_not_belong_together_are_refused(

@@ -1,8 +1,9 @@
 """A training run on disk: what is written when, so that it can be killed at any moment and resumed.
 
-Before the first epoch: the two held-out sets as JSONL, for `evaluate-classifier` to score the exported model on, and
-`last.safetensors`. After every epoch: `best.safetensors` if it was the best, then `last.safetensors`, then
-`history.jsonl`, which is written whole from what `last` knows. At the end: `run.json`. Each file is renamed into place.
+Before the first epoch: `last.safetensors`. After the first: the encoder's configuration, the tokenizer, and the two
+held-out sets as JSONL, for `evaluate-classifier` to score the exported model on. After every epoch: `best.safetensors`
+if it was the best, then `last.safetensors`, then `history.jsonl`, which is written whole from what `last` knows. At the
+end: `run.json`. Each file is renamed into place.
 
 A new run in the folder of an old one leaves the old model in place until its own first epoch is done.
 """
@@ -99,7 +100,7 @@ def train_classifier(
         if not request.cpu_on_nan or device.type == "cpu":
             raise
         notify(f"{error}")
-        notify("Going on on the CPU, as --on-nan cpu asks")
+        notify("Continuing on the CPU, as --on-nan cpu asks")
         return _Run(dataset, replace(request, resume=True), torch.device("cpu"), notify).execute()
 
 
@@ -172,8 +173,6 @@ class _Run:
                 f"{self._folder} holds an earlier run: its model stays until the first epoch of this one is done"
             )
         self._check_device()
-        for part, name in HELD_OUT.items():
-            write_atomic(self._folder / name, msgspec.json.Encoder().encode_lines(self._examples[part]))
         save_state(last, self._state, self._trainer)
 
     def _check_device(self) -> None:
@@ -186,10 +185,12 @@ class _Run:
 
     def _save(self, epoch: Epoch) -> None:
         course = self._trainer.course
-        first = not course.history
+        if not course.history:
+            # Not before there is a model that goes with them: until now the folder may hold another run's.
+            save_encoder(self._folder, self._encoder)
+            for part, name in HELD_OUT.items():
+                write_atomic(self._folder / name, msgspec.json.Encoder().encode_lines(self._examples[part]))
         if course.add(epoch):
-            if first:
-                save_encoder(self._folder, self._encoder)
             save_weights(self._folder / BEST, self._trainer.model, self._metadata(epoch))
         save_state(self._folder / LAST, self._state, self._trainer)
         write_atomic(self._folder / HISTORY, msgspec.json.Encoder().encode_lines(course.history))
@@ -215,7 +216,7 @@ class _Run:
             kept += f", {self._folder / BEST} the best model, of epoch {course.best_epoch}"
         if self._device.type == "cpu":
             return f"{kept}. Lower --lr, or look at the data with --validate-only"
-        advice = "Go on on the CPU: the same command with --resume --device cpu (or --on-nan cpu in the first place)"
+        advice = "Continue on the CPU: the same command with --resume --device cpu (or --on-nan cpu in the first place)"
         if self._device.type == "mps" and self._encoder.family.startswith("deberta"):
             advice = f"DeBERTa is known to give NaN when trained on MPS, before its first epoch is over. {advice}"
         return f"{kept}. {advice}"
