@@ -30,5 +30,5 @@ def test_an_aligned_file_is_read_at_even_odds() -> None:
         # A raw value of exactly 0 would be cut differently; none is that close.
         assert aligned.as_engine == scores.at_even_odds
     assert len(threshold_skew.table(found)) == 2 + 2 * len(found["as trained"])
-    with pytest.raises(StorytellerError, match="trained on other data than b.jsonl"):
+    with pytest.raises(StorytellerError, match=r"trained on other data than b\.jsonl"):
         threshold_skew.readings(Path("run"), write(Path("b.jsonl"), 2))
