@@ -3,7 +3,6 @@
 # Variables a user may set:
 #   DATA    a JSONL file to train on or to evaluate (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
-#   NPROC   how many processes train the character model (default: one)
 #   ARGS    more options, passed through to the command of the one target that is asked for
 #   PYTHON  the interpreter for the virtual environment (default: what uv finds, 3.11 or newer)
 #   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
@@ -53,14 +52,11 @@ lock: | $(OWN_UV) ## Move the day of the resolution to today and rewrite require
 
 .PHONY: data train export verify schema-check
 
-# NPROC=2 trains with two processes that share the work (docs/scale.md).
-TRAIN = $(BIN)/$(if $(NPROC),torchrun --standalone --nproc-per-node $(NPROC) -m storyteller_trainer.character.cli,train-character-model)
-
 data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
-	$(TRAIN) $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
+	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
