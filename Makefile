@@ -38,7 +38,7 @@ setup: $(STAMP) ## Install uv if needed and the locked environment into .venv (a
 
 $(STAMP): $(MANIFESTS) requirements.lock scripts/lock.py | $(OWN_UV)
 	$(PYTHON) scripts/lock.py check --uv $(UV)
-	$(UV) sync --frozen --all-packages --all-extras --all-groups $(CHOSEN_PYTHON)
+	$(UV) sync --frozen --compile-bytecode --all-packages --all-extras --all-groups $(CHOSEN_PYTHON)
 	@touch $@
 
 .uv/bin/uv:
