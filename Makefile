@@ -84,10 +84,10 @@ train-events: setup ## Train the event and the entity classifier on DATA, the us
 	$(BIN)/train-event-classifier $(DATA) --output-dir $(EVENT_RUNS) $(ARGS)
 
 # Only when nothing was trained yet, as for the character model.
-$(EVENT_RUNS)/event/best $(EVENT_RUNS)/ner/best: | setup
+$(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors: | setup
 	$(MAKE) train-events ARGS=
 
-export-events: setup $(EVENT_RUNS)/event/best $(EVENT_RUNS)/ner/best ## Write the classifiers as the folder event_classifier
+export-events: setup $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors ## Write the classifiers as the folder event_classifier
 	$(BIN)/export-event-classifier $(EVENT_RUNS) $(if $(OUT),-o $(OUT)/event_classifier) $(ARGS)
 
 verify-events: setup ## Check the folder event_classifier: interface, completeness, parity with PyTorch
