@@ -15,7 +15,7 @@ from storyteller_trainer.character import cache as cache_module
 from storyteller_trainer.character import dataset
 from storyteller_trainer.character.cache import Cache
 from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
-from storyteller_trainer.character.source import sha256
+from storyteller_trainer.source import sha256
 
 Records = Callable[..., list[dict[str, Any]]]
 Write = Callable[[Path, list[dict[str, Any]]], Path]

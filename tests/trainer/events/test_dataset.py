@@ -15,8 +15,8 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.spans import TextOffsets
 from storyteller_trainer.events.dataset import inspect, load_events
 from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.events.problems import ProblemKind
 from storyteller_trainer.events.records import Record, parse_line
+from storyteller_trainer.problems import ProblemKind
 
 Write = Callable[..., Path]
 Json = dict[str, Any]

@@ -32,7 +32,7 @@ from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.arrays import Arrays, Chunk, gather
 from storyteller_trainer.character.records import Cell
 from storyteller_trainer.character.rules import Floats
-from storyteller_trainer.character.source import sha256
+from storyteller_trainer.source import sha256
 
 #: The version of the files below; another one is parsed anew.
 FORMAT = 2

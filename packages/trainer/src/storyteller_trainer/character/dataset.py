@@ -18,11 +18,11 @@ from storyteller_schema.settings import ARTIFACTS
 
 from storyteller_trainer.character.arrays import Chunk, count_duplicates, join_chunks
 from storyteller_trainer.character.cache import Cache, stamp
-from storyteller_trainer.character.problems import Problem
 from storyteller_trainer.character.records import Cell, Example, diagnose_line, parse_line
 from storyteller_trainer.character.rows import Rows
 from storyteller_trainer.character.rules import violations
-from storyteller_trainer.character.source import check_file, numbered_lines, sha256
+from storyteller_trainer.problems import Problem
+from storyteller_trainer.source import check_file, numbered_lines, sha256
 
 #: Where parsed files are kept.
 CACHE = ARTIFACTS / "cache"

@@ -15,8 +15,8 @@ from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Layout
 from storyteller_schema.predictions import PREDICTIONS
 
-from storyteller_trainer.character.problems import Problem, ProblemKind
 from storyteller_trainer.character.rules import violations
+from storyteller_trainer.problems import Problem, ProblemKind
 
 #: The largest finite float32.
 FLOAT32_MAX = float.fromhex("0x1.fffffep127")

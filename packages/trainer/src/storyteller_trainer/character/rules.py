@@ -18,7 +18,7 @@ from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Kind, Layout
 from storyteller_schema.predictions import PREDICTIONS
 
-from storyteller_trainer.character.problems import Problem, ProblemKind
+from storyteller_trainer.problems import Problem, ProblemKind
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -30,12 +30,12 @@ from storyteller_trainer.character.checkpoint import (
     check_fingerprint,
 )
 from storyteller_trainer.character.dataset import CharacterDataset
-from storyteller_trainer.character.interrupt import deferred_interrupt
 from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
 from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Trainer
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
+from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
 HISTORY = "history.jsonl"

@@ -15,9 +15,9 @@ from storyteller_schema.predictions import PREDICTIONS
 
 from storyteller_trainer.character.arrays import Chunk, count_duplicates, gather
 from storyteller_trainer.character.dataset import read_chunks
-from storyteller_trainer.character.problems import ProblemKind, ProblemLog
 from storyteller_trainer.character.rules import Floats
-from storyteller_trainer.character.source import check_file
+from storyteller_trainer.problems import ProblemKind, ProblemLog
+from storyteller_trainer.source import check_file
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
 
-from storyteller_trainer.character.source import numbered_lines, sha256
 from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.events.problems import Problem, ProblemKind
 from storyteller_trainer.events.records import Reading, Record, parse_line
+from storyteller_trainer.problems import Problem, ProblemKind
+from storyteller_trainer.source import numbered_lines, sha256
 
 #: Problems that `--validate-only` shows; the rest are counted.
 SHOWN = 20

@@ -16,7 +16,7 @@ from storyteller_schema.events import EntityCategory, EntityRole, EventKind, Reg
 from storyteller_schema.spans import TextOffsets
 
 from storyteller_trainer.events.example import Entity, EventExample
-from storyteller_trainer.events.problems import Problem, ProblemKind
+from storyteller_trainer.problems import Problem, ProblemKind
 
 _decode = msgspec.json.Decoder(EventExample).decode
 

@@ -20,7 +20,6 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 
-from storyteller_trainer.character.interrupt import deferred_interrupt
 from storyteller_trainer.events.checkpoint import (
     BEST,
     EventMetadata,
@@ -40,6 +39,7 @@ from storyteller_trainer.events.splits import split
 from storyteller_trainer.events.state import LAST, RunState, load_state, read_state, save_state
 from storyteller_trainer.events.summary import DataSummary, RunSummary
 from storyteller_trainer.events.train import Epoch, NonFiniteError, Trainer, TrainingData
+from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
 HISTORY = "history.jsonl"

@@ -21,6 +21,10 @@ class ProblemKind(StrEnum):
     BINARY = "not 0 or 1"
     RANGE = "out of range"
     HASH = "wrong content_hash"
+    VALUE = "unknown value"
+    EMPTY = "empty"
+    OFFSETS = "offsets do not give the text"
+    OVERLAP = "overlapping entities"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,9 @@ class Problem:
     kind: ProblemKind
 
     field: str
-    """The name of the float (`tensor[3].variance`) or of the key (`cell.profile`); empty when it is the whole line."""
+    """The float (`tensor[3].variance`) or the path of the key (`cell.profile`, `entities[0].category`).
+
+    Empty when it is the whole line."""
 
     found: str
     """The value, as text."""
