@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import click
 from storyteller_schema.console import command, err, json_option, out, print_json
 from storyteller_schema.settings import ARTIFACTS, training_file
 
+from storyteller_trainer.character.launch import launch, one_voice, started_by_torchrun
 from storyteller_trainer.character.recipe import CHOICES, DEFAULT_RECIPE, RECIPES
 from storyteller_trainer.sample.default import sample_character_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "low_fantasy_folklore.jsonl"
+#: This module, for `python -m`.
+MODULE = "storyteller_trainer.character.cli"
 
 #: Value of the recipe to its option and help text.
 RECIPE_OPTIONS = {
@@ -96,15 +100,17 @@ def _shown(value: float | str) -> str:
     show_default=True,
     help="GB of features up to which DATA is held in memory; more is read from the cache in blocks.",
 )
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Train by that many.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.")
 @click.option("--validate-only", is_flag=True, help="List every problem of DATA and its shape; train nothing.")
 @json_option
-def main(data: tuple[Path, ...], validate_only: bool, as_json: bool, **options: Any) -> None:
+def main(data: tuple[Path, ...], processes: int, validate_only: bool, as_json: bool, **options: Any) -> None:
     """Train the character model on DATA: JSONL files (plain or gzip), folders of them, or patterns ('data/*.jsonl').
 
     Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on
     the spot, when that is not set. Ctrl-C stops after the step under way with exit code 130; --resume then goes on
-    from the last complete epoch, as it does after a crash.
+    from the last complete epoch, as it does after a crash. With --processes N, N processes share the work of every
+    batch; docs/scale.md says when that pays, and how to use several machines.
 
     \b
     Example:
@@ -112,11 +118,14 @@ def main(data: tuple[Path, ...], validate_only: bool, as_json: bool, **options: 
       train-character-model artifacts/data/character.jsonl --epochs 50
     """
     try:
-        places = data or (training_file(TRAINING_FILE) or sample_character_file(notify),)
-        if validate_only:
-            _validate(places, as_json)
-        else:
-            _train(places, as_json, **options)
+        with one_voice():
+            if validate_only:
+                _validate(_places(data), as_json)
+            elif processes > 1 and not started_by_torchrun():
+                # Each process is given the arguments of this one, and comes to the next branch.
+                raise click.exceptions.Exit(launch(processes, MODULE, sys.argv[1:]))
+            else:
+                _train(data, as_json, processes=processes, **options)
     except KeyboardInterrupt:
         err.print("Stopped by Ctrl-C.")
         raise click.exceptions.Exit(130) from None
@@ -147,10 +156,15 @@ def _validate(places: tuple[Path, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _places(data: tuple[Path, ...], say: Callable[[str], None] = notify) -> tuple[Path, ...]:
+    return data or (training_file(TRAINING_FILE) or sample_character_file(say),)
+
+
 def _train(
-    places: tuple[Path, ...],
+    data: tuple[Path, ...],
     as_json: bool,
     *,
+    processes: int,
     output_dir: Path,
     cache_dir: Path,
     device: str,
@@ -161,30 +175,38 @@ def _train(
 ) -> None:
     import msgspec
 
+    from storyteller_trainer.character import distributed
     from storyteller_trainer.character.run import Interrupted, train_character_model
     from storyteller_trainer.character.shards import find_shards, load_shards
     from storyteller_trainer.character.summary import closing_lines, summary_tables
     from storyteller_trainer.device import choose_device, describe_device
 
-    place = choose_device(device)
-    dataset = load_shards(find_shards(places), cache_dir)
-    for line in (*dataset.notices, describe_device(place)):
-        notify(line)
-    try:
-        summary = train_character_model(
-            dataset,
-            output_dir,
-            place,
-            preset=preset,
-            options=options,
-            resume=resume,
-            memory_limit=memory_limit * 1e9,
-            notify=notify,
-        )
-    except Interrupted as stopped:
-        notify(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
-        notify(f"  train-character-model {shlex.join(map(str, places))} --output-dir {output_dir} --resume")
-        raise click.exceptions.Exit(130) from None
+    place = distributed.own_device(choose_device(device))
+    with distributed.process_group(place):
+        say = notify if distributed.is_leader() else _ignore
+        places = distributed.one_before_the_others(lambda: _places(data, say))
+        dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir))
+        for line in (*dataset.notices, distributed.describe(describe_device(place))):
+            say(line)
+        try:
+            summary = train_character_model(
+                dataset,
+                output_dir,
+                place,
+                preset=preset,
+                options=options,
+                resume=resume,
+                memory_limit=memory_limit * 1e9,
+                notify=say,
+            )
+        except Interrupted as stopped:
+            again = ["train-character-model", *map(str, places), "--output-dir", str(output_dir), "--resume"]
+            again += ["--processes", str(processes)] if processes > 1 else []
+            say(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
+            say(f"  {shlex.join(again)}")
+            raise click.exceptions.Exit(130) from None
+        if not distributed.is_leader():
+            return
     if as_json:
         print_json(msgspec.to_builtins(summary))
         return
@@ -192,3 +214,11 @@ def _train(
         out.print(table)
     for line in closing_lines(summary):
         out.print(line, markup=False)
+
+
+def _ignore(line: str) -> None:
+    """Only one of several processes speaks."""
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,8 @@ from storyteller_schema.predictions import PREDICTIONS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from storyteller_trainer.character import distributed
+from storyteller_trainer.character.distributed import Share
 from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.model import HEAD_HIDDEN, CharacterModel
 from storyteller_trainer.character.optimizer import AdamW, Both, Muon, Optimizer
@@ -27,14 +29,17 @@ class TrainingNetwork(nn.Module):
     def __init__(self, dropout: float) -> None:
         super().__init__()
         self.model = CharacterModel(dropout)
+        self._dropouts = share_dropout(self.model.trunk) if distributed.size() > 1 else []
         self.dominant = nn.Linear(HEAD_HIDDEN, len(Primary))
 
-    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
         """The heads' losses [4], and the cross-entropy of the second reading (a scalar).
 
         Args:
-            features: [batch, 453], as the network sees them; labels: [batch, 42].
+            features: [rows, 453], as the network sees them; labels: [rows, 42]; share: which rows of the batch.
         """
+        for dropout in self._dropouts:
+            dropout.share = share
         trunk = self.model.trunk(features)
         outputs: dict[str, Tensor] = {}
         hidden: dict[str, Tensor] = {}
@@ -44,6 +49,33 @@ class TrainingNetwork(nn.Module):
             outputs[name] = last(hidden[name])
         reading = F.cross_entropy(self.dominant(hidden["thought"]), labels[:, _DOMINANT].long())
         return head_losses(loss_terms(outputs, labels)), reading
+
+
+class SharedDropout(nn.Module):
+    """Dropout for some rows of a batch, with the mask that one process alone would draw for all of them."""
+
+    share: Share
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, values: Tensor) -> Tensor:
+        """[rows, units] with units left out."""
+        if not self.training or self.p == 0:
+            return values
+        mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p)
+        return values * mask[self.share.rows] / (1 - self.p)
+
+
+def share_dropout(trunk: nn.Sequential) -> list[SharedDropout]:
+    """Puts a `SharedDropout` in the place of every dropout layer, and returns these."""
+    made: list[SharedDropout] = []
+    for index, layer in enumerate(trunk):
+        if isinstance(layer, nn.Dropout):
+            made.append(SharedDropout(layer.p))
+            trunk[index] = made[-1]
+    return made
 
 
 def make_optimizer(network: TrainingNetwork, recipe: Recipe) -> Optimizer:

@@ -17,10 +17,13 @@ from typing import Any
 
 import msgspec
 import torch
+from rich.console import Console
+from storyteller_schema.console import err
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 from storyteller_schema.metadata import fingerprint
 
+from storyteller_trainer.character import distributed
 from storyteller_trainer.character.batches import make_sides
 from storyteller_trainer.character.checkpoint import (
     BEST,
@@ -65,6 +68,16 @@ class LastMetadata(CheckpointMetadata, frozen=True, kw_only=True):
     seconds: float
 
 
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the first process decides for all."""
+
+    recipe: Recipe
+    #: Of the run to go on with; None begins one.
+    course: Course | None
+    data_hash: str
+    memory_limit: float
+
+
 class Interrupted(Exception):
     """Ctrl-C stopped the run; what is complete is on disk."""
 
@@ -97,22 +110,35 @@ def train_character_model(
         memory_limit: features of more bytes than this are read from the cache as they are needed (batches.py).
         notify: called with lines for the user.
 
+    Of several processes (distributed.py) only the first one touches the folder, and its recipe counts.
+
     Raises:
         StorytellerError: the data cannot be split, the resumed run was another one, training diverged, or the folder
             cannot be written to.
         Interrupted: Ctrl-C.
     """
     last = folder / LAST
-    saved = None
-    if resume and last.exists():
-        saved = read_metadata(last, LastMetadata)
-        check_fingerprint(last, saved.schema_fingerprint)
-        _check_data(last, saved, data)
-    recipe = _recipe(last, saved, preset, options or {})
-    run = _Run(data, folder, device, recipe, memory_limit)
-    if saved:
-        run.load()
-        notify(f"Going on with {folder} after epoch {saved.epoch}")
+
+    def decide() -> _Plan:
+        saved = None
+        if resume and last.exists():
+            saved = read_metadata(last, LastMetadata)
+            check_fingerprint(last, saved.schema_fingerprint)
+            _check_data(last, saved, data)
+        return _Plan(
+            recipe=_recipe(last, saved, preset, options or {}),
+            course=saved.course if saved else None,
+            data_hash=data.content_hash,
+            memory_limit=memory_limit,
+        )
+
+    plan = distributed.by_leader(decide, _Plan)
+    with distributed.agreed():
+        _check_same_data(data, plan.data_hash)
+    run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
+    if plan.course:
+        run.load(plan.course)
+        notify(f"Going on with {folder} after epoch {plan.course.epoch}")
     else:
         if resume:
             notify(f"{folder} holds no run to go on with: beginning one")
@@ -148,12 +174,23 @@ class _Run:
 
     def begin(self) -> None:
         """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
-        self._sweep()
-        # In this order: a history too long for `last` is cut when the run is resumed.
-        self._save_last(self._trainer.validate())
-        write_atomic(self._folder / HISTORY, "")
+        with distributed.agreed():
+            if distributed.is_leader():
+                self._sweep()
+                # In this order: a history too long for `last` is cut when the run is resumed.
+                self._save_last(self._trainer.validate())
+                write_atomic(self._folder / HISTORY, "")
+        self._trainer.synchronize()
 
-    def load(self) -> None:
+    def load(self, course: Course) -> None:
+        """Takes over what `last` holds, of which the course is known already."""
+        with distributed.agreed():
+            if distributed.is_leader():
+                self._read_last()
+        self._trainer.course = course
+        self._trainer.synchronize()
+
+    def _read_last(self) -> None:
         """Takes over what `last` holds and cuts off the history of epochs that it does not know."""
         self._sweep()
         path = self._folder / LAST
@@ -180,11 +217,12 @@ class _Run:
         """Epoch after epoch until the recipe says stop."""
         trainer = self._trainer
         course = trainer.course
-        with deferred_interrupt() as check, EpochProgress(trainer.recipe.epochs, course.epoch) as progress:
+        console = err if distributed.is_leader() else Console(quiet=True)
+        with deferred_interrupt() as check, EpochProgress(trainer.recipe.epochs, course.epoch, console) as progress:
 
             def after_step(step: int) -> None:
                 progress.step(step, trainer.steps_per_epoch)
-                check()
+                distributed.stop_together(check)
 
             while not trainer.should_stop():
                 started = time.perf_counter()
@@ -193,9 +231,11 @@ class _Run:
                 except KeyboardInterrupt:
                     raise Interrupted(course.epoch) from None
                 self._seconds += time.perf_counter() - started
-                self._save(epoch)
+                with distributed.agreed():
+                    if distributed.is_leader():
+                        self._save(epoch)
                 progress.epoch(epoch.number, _figures(epoch, course))
-        return self._summarise()
+        return distributed.by_leader(self._summarise, RunSummary)
 
     def _save(self, epoch: Epoch) -> None:
         if epoch.is_best:
@@ -272,6 +312,14 @@ def _row(epoch: Epoch) -> HistoryRow:
         terms=epoch.validation.terms,
         accuracy=accuracy,
     )
+
+
+def _check_same_data(data: CharacterDataset, expected: str) -> None:
+    if data.content_hash != expected:
+        raise StorytellerError(
+            f"{data.path}: has SHA-256 {data.content_hash}, but the first process reads data with {expected}; "
+            f"give all processes the same files"
+        )
 
 
 def _check_data(last: Path, saved: LastMetadata, data: CharacterDataset) -> None:

@@ -20,6 +20,7 @@ from storyteller_schema.predictions import HEADS
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from storyteller_trainer.character import distributed
 from storyteller_trainer.character.augment import augment
 from storyteller_trainer.character.batches import Batch, Source
 from storyteller_trainer.character.losses import TERMS, loss_terms
@@ -140,7 +141,7 @@ class Trainer:
         """
         learning_rate = self.recipe.learning_rate * self._scale(self.steps_per_epoch)
         train = self.train_epoch(after_step)
-        evaluation = self.validate()
+        evaluation = distributed.by_leader(self.validate, Evaluation)
         is_best = self.course.update(evaluation.losses.total, self.recipe.min_delta)
         return Epoch(self.course.epoch, learning_rate, train, evaluation, is_best)
 
@@ -170,12 +171,15 @@ class Trainer:
         features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
+        share = distributed.share(len(features))
         heads: Tensor
-        heads, reading = self.network(self.standardizer(features), labels)
+        heads, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], share)
         loss = heads @ self._training_weights + self.recipe.auxiliary * reading
-        loss.backward()
-        heads = heads.detach()
-        norm = get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        (loss * share.weight).backward()
+        heads = heads.detach() * share.weight
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        distributed.sum_up([heads, *gradients])
+        norm = get_total_norm(gradients)
         # One test for all: a single non-finite part makes the sum non-finite.
         if not torch.isfinite(heads.sum() + norm):
             raise StorytellerError(self._complaint(heads, step))
@@ -235,6 +239,11 @@ class Trainer:
             for name, tensor in self.state().items():
                 tensor.copy_(tensors[name])
         self.course = course
+        self._deploy()
+
+    def synchronize(self) -> None:
+        """Takes over the tensors of the first process, so that all begin with the same bits."""
+        distributed.take_over([*self.state().values(), *self.standardizer])
         self._deploy()
 
     def _losses(self, heads: list[float]) -> Losses:
