@@ -21,7 +21,8 @@ from storyteller_trainer.problems import Problem, ProblemKind
 #: The largest finite float32.
 FLOAT32_MAX = float.fromhex("0x1.fffffep127")
 
-_pack = struct.Struct(f"<{FEATURES.size + PREDICTIONS.size}f").pack
+_pack_features = struct.Struct(f"<{FEATURES.size}f").pack
+_pack_labels = struct.Struct(f"<{PREDICTIONS.size}f").pack
 
 
 class Cell(NamedTuple):
@@ -71,7 +72,7 @@ def parse_line(line: bytes) -> Example | None:
     """The example in a line, or None when anything but a numeric rule (see `rules`) is broken."""
     try:
         record = _decode(line)
-        values = _pack(*record.features, *record.labels)
+        values = _pack_features(*record.features) + _pack_labels(*record.labels)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
     digest = hashlib.sha256(values)
@@ -138,7 +139,7 @@ def _vector_faults(record: dict[str, Any]) -> Iterator[_Fault]:
             yield fault
     if not sound:
         return
-    packed = _pack(*record["features"], *record["labels"])
+    packed = _pack_features(*record["features"]) + _pack_labels(*record["labels"])
     values = np.frombuffer(packed, "<f4").reshape(1, -1)
     for broken in violations(values[:, : FEATURES.size], values[:, FEATURES.size :]):
         yield broken.kind, broken.field, broken.found, broken.expected

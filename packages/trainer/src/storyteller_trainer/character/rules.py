@@ -2,7 +2,7 @@
 
 Every rule derives from the layout. A one-hot holds exactly one 1 and otherwise 0; in the features it may also be all
 zero where its whole slot is (an empty slot). In the labels only the speech register may be all zero, and only where no
-speech occurs. Whether a row is sound is one matrix product for all its one-hots: 15 ms for 15,000 rows on one core.
+speech occurs. Groups and slots are runs of columns, so differences of one running sum count them all.
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ class Violation:
 
 @dataclass(frozen=True)
 class _OneHots:
-    """The one-hots of a layout: G groups of columns, in N slots."""
+    """The one-hots of a layout: G groups of columns, in S slots."""
 
     names: tuple[str, ...]
     spans: tuple[slice, ...]
-    #: [size, G]: 1 where the column belongs to the group.
-    members: Floats
-    #: [size, G]: 1 where the column belongs to the slot of the group.
-    slot_members: Floats
+    #: [2, G]: first column of each group, and the one after its last.
+    groups: NDArray[np.intp]
+    #: [2, G]: the same of the slot that each group is in.
+    slots: NDArray[np.intp]
+    #: [size]: the column belongs to a group.
+    columns: Mask
 
 
 def _one_hots(layout: Layout) -> _OneHots:
@@ -60,13 +62,13 @@ def _one_hots(layout: Layout) -> _OneHots:
                 if field.kind is Kind.ONE_HOT:
                     span = region.locate(field.name, slot)
                     spans.append(span)
-                    slots.append(slice(start, start + region.per_slot))
+                    slots.append((start, start + region.per_slot))
                     names.append(layout.float_names[span.start].rpartition("[")[0])
-    members, slot_members = (np.zeros((layout.size, len(spans)), np.float32) for _ in range(2))
-    for group, (one_hot, whole_slot) in enumerate(zip(spans, slots, strict=True)):
-        members[one_hot, group] = 1
-        slot_members[whole_slot, group] = 1
-    return _OneHots(tuple(names), tuple(spans), members, slot_members)
+    columns = np.zeros(layout.size, np.bool_)
+    for span in spans:
+        columns[span] = True
+    groups = np.array([(span.start, span.stop) for span in spans])
+    return _OneHots(tuple(names), tuple(spans), groups.T, np.array(slots).T, columns)
 
 
 @cache
@@ -79,18 +81,25 @@ def _label_one_hots() -> _OneHots:
     return _one_hots(PREDICTIONS)
 
 
-def _broken(values: Floats, rules: _OneHots) -> tuple[Mask, Mask]:
-    """Two masks [rows, G]: groups that are not one-hot, and groups that are all zero."""
-    nonzero = (values != 0).astype(np.float32)
-    filled = nonzero @ rules.members
-    ones = (values == 1).astype(np.float32) @ rules.members
-    return (filled != 1) | (ones != 1), filled == 0
+def _broken(values: Floats, rules: _OneHots) -> tuple[Mask, Mask, Mask]:
+    """Three masks [rows, G]: groups that are not one-hot, groups that are all zero, groups whose slot is all zero."""
+    nonzero = values != 0
+    filled = _counts(nonzero, rules.groups)
+    broken = filled != 1
+    # A number other than 0 and 1 is rare, so its group is looked for only where there is one.
+    strange = nonzero & (values != 1) & rules.columns
+    if strange.any():
+        broken |= _counts(strange, rules.groups) != 0
+    return broken, filled == 0, _counts(nonzero, rules.slots) == 0
 
 
-def _empty_slots(values: Floats, rules: _OneHots) -> Mask:
-    """[rows, G]: the slot of the group is all zero."""
-    empty: Mask = (values != 0).astype(np.float32) @ rules.slot_members == 0
-    return empty
+def _counts(mask: Mask, runs: NDArray[np.intp]) -> NDArray[np.int16]:
+    """[rows, runs]: how many columns of each run are set."""
+    before = np.zeros((len(mask), mask.shape[1] + 1), np.int16)
+    np.cumsum(mask, axis=1, out=before[:, 1:])
+    first, stop = runs
+    counts: NDArray[np.int16] = before[:, stop] - before[:, first]
+    return counts
 
 
 def violations(features: Floats, labels: Floats) -> Iterator[Violation]:
@@ -108,16 +117,13 @@ def violations(features: Floats, labels: Floats) -> Iterator[Violation]:
 
 def _feature_violations(features: Floats) -> Iterator[Violation]:
     rules = _feature_one_hots()
-    broken, zero = _broken(features, rules)
-    # Empty slots are the rule rather than the exception, so this product is usually needed too.
-    if zero.any():
-        broken &= ~(zero & _empty_slots(features, rules))
-    yield from _report(broken, features, rules, "one 1 and otherwise 0 is expected, or a slot that is all zero")
+    broken, _, empty = _broken(features, rules)
+    yield from _report(broken & ~empty, features, rules, "one 1 and otherwise 0 is expected, or a slot that is all zero")
 
 
 def _label_one_hot_violations(labels: Floats) -> Iterator[Violation]:
     rules = _label_one_hots()
-    broken, zero = _broken(labels, rules)
+    broken, zero, _ = _broken(labels, rules)
     register = rules.names.index("speech.register")
     silent = labels[:, PREDICTIONS.span("speech.occurs")] == 0
     broken[:, register] &= ~(zero[:, register] & silent[:, 0])
