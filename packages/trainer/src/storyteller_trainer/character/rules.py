@@ -118,7 +118,8 @@ def violations(features: Floats, labels: Floats) -> Iterator[Violation]:
 def _feature_violations(features: Floats) -> Iterator[Violation]:
     rules = _feature_one_hots()
     broken, _, empty = _broken(features, rules)
-    yield from _report(broken & ~empty, features, rules, "one 1 and otherwise 0 is expected, or a slot that is all zero")
+    broken &= ~empty
+    yield from _report(broken, features, rules, "one 1 and otherwise 0 is expected, or a slot that is all zero")
 
 
 def _label_one_hot_violations(labels: Floats) -> Iterator[Violation]:
