@@ -1,0 +1,204 @@
+"""Several processes are one run: the same numbers, one writer, one voice, and an end when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.character import distributed
+from storyteller_trainer.character.cli import MODULE, main
+from storyteller_trainer.character.distributed import Share
+from storyteller_trainer.character.network import SharedDropout
+
+#: No batch of this size can be divided evenly, nor can the last one, of 27.
+OPTIONS = ("--device", "cpu", "--batch-size", "51")
+COMMAND = (sys.executable, "-c", f"from {MODULE} import main; main()")
+LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python")
+#: Seconds. Far more than is needed, so that a busy machine fails no test, and a hanging one all the same ends.
+PATIENCE = 120
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a command whose processes are ended after the test, whatever became of it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen([*map(str, arguments)], stdout=pipe, stderr=pipe, text=True, env=environment))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def alone(*arguments: str | Path) -> None:
+    done = CliRunner().invoke(main, [*map(str, arguments), *OPTIONS])
+    assert done.exit_code == 0, done.output
+
+
+def losses(folder: str) -> list[float]:
+    """Validation losses, by epoch."""
+    history = Path(folder) / "history.jsonl"
+    rows = history.read_text().splitlines() if history.exists() else []
+    return [json.loads(row)["validation"]["total"] for row in rows]
+
+
+def wait_for_epochs(process: subprocess.Popen[str], folder: str, number: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(losses(folder)) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the run does not get on"
+        time.sleep(0.02)
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started, oldest first."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [[int(number) for number in line.split()] for line in listed.splitlines()]
+    return sorted(pid for pid, parent in pairs if parent == process.pid)
+
+
+def test_the_shares_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "size", lambda: 3)
+    for total in (1, 2, 3, 7, 256):
+        means, counted = torch.zeros(1), list[int]()
+        values = torch.randn(total)
+        for rank in range(3):
+            monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+            share = distributed.share(total)
+            own = list(range(total))[share.rows]
+            assert own, "a mean needs a row"
+            counted += own if share.weight else []
+            means += values[share.rows].mean() * share.weight
+        assert counted == list(range(total))
+        torch.testing.assert_close(means[0], values.mean())
+
+
+def test_one_process_has_the_whole_batch() -> None:
+    assert distributed.share(7) == Share(slice(0, 7), 7, 1.0)
+    assert distributed.is_leader()
+    assert distributed.by_leader(lambda: 5, int) == 5
+
+
+def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
+    values = torch.randn(10, 6)
+    torch.manual_seed(3)
+    expected = torch.nn.functional.dropout(values, 0.3)
+    layer = SharedDropout(0.3)
+    for rows in (slice(0, 4), slice(4, 10)):
+        torch.manual_seed(3)
+        layer.share = Share(rows, 10, 1.0)
+        torch.testing.assert_close(layer(values[rows]), expected[rows])
+    assert torch.equal(layer.eval()(values), values)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("mps", "several processes cannot train on mps; add --device cpu"),
+        ("cuda:0", "2 processes cannot share cuda:0; say cuda, and each takes a device of its own"),
+        ("cuda", "2 processes need a CUDA device each, and this machine has 1; start fewer, or add --device cpu"),
+    ],
+)
+def test_a_device_that_processes_cannot_share_is_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, message: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert distributed.own_device(torch.device(device)) == torch.device(device), "one process may"
+    for name, value in {"TORCHELASTIC_RUN_ID": "run", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorytellerError, match=f"^{message}$"):
+        distributed.own_device(torch.device(device))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert distributed.own_device(torch.device("cuda")) == torch.device("cuda:1")
+    assert distributed.own_device(torch.device("cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("number", ["0", "x", "1.5"])
+def test_a_number_of_processes_that_is_none_is_wrong_use(number: str) -> None:
+    done = CliRunner().invoke(main, ["--processes", number])
+    assert done.exit_code == 2
+    assert f"Invalid value for '--processes': {number}" in done.stderr.replace("'" + number + "'", number)
+
+
+@pytest.mark.slow
+def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) -> None:
+    arguments = [str(small_jsonl), "--epochs", "3", "--memory-limit", "0"]
+    process = start(*COMMAND, *arguments, *OPTIONS, "--processes", "2", "--output-dir", "two", "--json")
+    alone(*arguments, "--output-dir", "one")
+    shown, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, messages
+    assert losses("two") == pytest.approx(losses("one"), abs=1e-3)
+    assert json.loads(shown) == json.loads(Path("two/run.json").read_text()), "one process speaks"
+    assert "Training on cpu (1 threads), 2 processes" in messages
+    assert [line.split()[1] for line in messages.splitlines() if line.startswith("epoch ")] == ["1/3", "2/3", "3/3"]
+
+
+@pytest.mark.slow
+def test_killed_resumed_by_one_process_then_two_and_stopped_by_ctrl_c(small_jsonl: Path, start: Start) -> None:
+    arguments = [str(small_jsonl), "--recipe", "reference", "--patience", "99999"]
+    endless = [*COMMAND, *arguments, *OPTIONS, "--output-dir", "run", "--epochs", "99999", "--processes", "2"]
+
+    process = start(*endless)
+    wait_for_epochs(process, "run", 2)
+    os.kill(children(process)[-1], signal.SIGKILL)
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Error: process 1 of 2 was ended by SIGKILL; complete epochs are saved, and --resume goes on" in messages
+    assert "Traceback" not in messages
+    done = len(losses("run"))
+    alone(*arguments, "--output-dir", "run", "--epochs", str(done + 2), "--resume")
+
+    process = start(*endless, "--resume")
+    wait_for_epochs(process, "run", done + 4)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    stopped, again = messages.splitlines()[-2:]
+    done = len(losses("run"))
+    assert stopped == f"stopped by Ctrl-C during epoch {done + 1}: {done} epochs are saved in run; go on with:"
+    assert again == f"  train-character-model {small_jsonl} --output-dir run --resume --processes 2"
+
+    alone(*arguments, "--output-dir", "whole", "--epochs", str(done))
+    assert losses("run") == pytest.approx(losses("whole"), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_bad_data_is_told_once(start: Start) -> None:
+    Path("bad.jsonl").write_text("oops\n")
+    process = start(*COMMAND, "bad.jsonl", "--processes", "2")
+    shown, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert shown == ""
+    assert [line.split(":")[:3] for line in messages.splitlines()] == [["Error", " bad.jsonl", " line 1"]]
+
+
+@pytest.mark.slow
+def test_processes_with_different_data_are_refused(small_jsonl: Path, start: Start) -> None:
+    shutil.copy(small_jsonl, "0.jsonl")
+    Path("1.jsonl").write_text("".join(small_jsonl.read_text().splitlines(keepends=True)[:-1]))
+    own = f'"{sys.executable}" -m {MODULE} $RANK.jsonl --device cpu'
+    process = start(*LAUNCHER, "--nproc-per-node", "2", "sh", "-c", own)
+    _, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    (complaint,) = [line for line in messages.splitlines() if line.startswith("Error: ")]
+    assert complaint.startswith("Error: process 1: 1.jsonl: has SHA-256 ")
+    assert complaint.endswith("; give all processes the same files")
+    assert not Path("artifacts/character").exists()
