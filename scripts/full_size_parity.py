@@ -23,6 +23,7 @@ from storyteller_exporter.verify import verify
 from storyteller_trainer.events.checkpoint import BEST, EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.encoders import Encoder, load_encoder
 from storyteller_trainer.events.models import Task, build_model
+from storyteller_trainer.events.splits import Strategy
 from transformers import AutoConfig, AutoModel
 
 #: Where transformers' default configuration of a family is not the published model's.
@@ -63,6 +64,7 @@ def save_runs(runs: Path, family: str) -> None:
             validation={},
             data_hash="",
             seed=0,
+            split=Strategy.RANDOM,
             tokenizer_hash=tokenizer_hash(tokenizer),
         )
         save_encoder(runs / task, encoder)

@@ -18,6 +18,7 @@ from storyteller_trainer.events.checkpoint import BEST, EventMetadata, save_enco
 from storyteller_trainer.events.encoders import load_encoder
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.models import Task, build_model
+from storyteller_trainer.events.splits import Strategy
 from storyteller_trainer.events.tokenizer import normalised, read_tokenizer
 from storyteller_trainer.sample.prose import load_prose
 from tiny_encoders import save_tiny_encoder
@@ -53,6 +54,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             validation={},
             data_hash="0" * 64,
             seed=0,
+            split=Strategy.RANDOM,
             tokenizer_hash=tokenizer_hash(encoder.tokenizer),
         )
         save_weights(folder / "runs" / task / BEST, model, about)

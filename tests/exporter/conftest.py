@@ -136,6 +136,7 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
     from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
     from storyteller_trainer.events.encoders import Encoder, load_encoder
     from storyteller_trainer.events.models import Task, build_model
+    from storyteller_trainer.events.splits import Strategy
     from storyteller_trainer.events.tokenizer import read_tokenizer
     from tiny_encoders import save_tiny_encoder
 
@@ -162,6 +163,7 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
             validation={"macro_f1": 0.5},
             data_hash="e7e7" * 16,
             seed=0,
+            split=Strategy.RANDOM,
             tokenizer_hash=tokenizer_hash(encoder.tokenizer),
         )
         save_weights(runs / task / EVENT_BEST, model, about)

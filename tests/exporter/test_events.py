@@ -76,6 +76,7 @@ def test_metadata_carries_labels_fingerprint_and_maximum_length(event_folder: Pa
     assert found[notes.DATA_HASH] == "e7e7" * 16
     assert found[events.MAX_LENGTH] == "128"
     assert (found[events.ENCODER], found[events.FAMILY], found[events.EPOCH]) == ("bert", "bert", "2")
+    assert (found[events.SEED], found[events.SPLIT]) == ("0", "random")
     assert json.loads(found[notes.DECODING])["entities"]["labels"] == list(BIO_LABELS)
     found = start(event_folder / "event_classifier.onnx").get_modelmeta().custom_metadata_map
     assert json.loads(found[notes.DECODING])["events"]["labels"] == list(EventKind.labels())

@@ -7,9 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from storyteller_exporter.engine_events import EngineEvents
 from storyteller_exporter.evaluate_cli import main
+from storyteller_exporter.evaluate_sets import held_out_sets
+from storyteller_exporter.events import SEED, SPLIT
+from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.events.run import HELD_OUT
 from storyteller_trainer.sample.prose import load_prose
 
@@ -123,6 +128,17 @@ def test_models_of_another_run_are_not_scored(
     assert result.exit_code == 1
     for part in ("was exported from another run", "encoder bert, epoch 2", "encoder distilbert, epoch 2"):
         assert part in result.stderr
+
+
+@pytest.mark.parametrize(("note", "value"), [(SEED, "43"), (SPLIT, "skeleton")])
+def test_a_run_with_another_split_holds_out_other_sentences(
+    event_folder: Path, runs: Path, note: str, value: str
+) -> None:
+    files = EngineEvents(event_folder).files
+    other = msgspec.structs.replace(files[0], metadata=files[0].metadata | {note: value})
+    assert held_out_sets(runs, files)
+    with pytest.raises(StorytellerError, match=f"{note.removeprefix('storyteller.')} {value}.*export again"):
+        held_out_sets(runs, [other, files[1]])
 
 
 def test_folder_without_runs(words: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind, Span, decode_events, event_probabilities
@@ -29,6 +28,7 @@ from storyteller_exporter.events import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.findings import Status, Verification, first_line
 from storyteller_exporter.inspection import inspect
 from storyteller_exporter.interface import CHARACTER, SETS, Interface
+from storyteller_exporter.onnx_file import start
 
 #: What a folder may hold. The outputs, file by file, are the event logits, then the entity logits.
 EVENT_SETS = [together for together in SETS if CHARACTER not in together]
@@ -90,7 +90,7 @@ class EngineEvents:
         self.files = [_checked(folder / interface.file_name, interface) for interface in interfaces]
         for file in self.files:
             _check_tokenizer(folder / TOKENIZER, self.tokenizer, file)
-        self._sessions = [(_open(folder / known.file_name, threads), known.output_names) for known in interfaces]
+        self._sessions = [(start(folder / known.file_name, threads), known.output_names) for known in interfaces]
 
     def encode(self, examples: Sequence[EventExample]) -> Encodings:
         """Tokens of each text, cut after 128, with byte offsets."""
@@ -193,11 +193,3 @@ def _check_tokenizer(path: Path, tokenizer: Tokenizer, file: ModelFile) -> None:
             f"{path}: not the tokenizer that {file.file} was exported with: its SHA-256 is {found}, expected {noted}; "
             "export again"
         )
-
-
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal only: what goes wrong is raised as well, and said once
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

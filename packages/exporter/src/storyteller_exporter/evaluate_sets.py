@@ -14,9 +14,8 @@ from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.run import HELD_OUT
 from storyteller_trainer.sample.prose import load_prose
 
-from storyteller_exporter import notes
 from storyteller_exporter.engine_events import ModelFile
-from storyteller_exporter.events import ENCODER, EPOCH
+from storyteller_exporter.events import describe_source, source_notes
 
 TITLES = {"random": "held-out random", "skeletons": "unseen skeletons"}
 
@@ -80,10 +79,9 @@ def _check_source(run: Path, file: ModelFile) -> None:
             f"{run / BEST}: there is no trained model; name the folder of runs that {file.file} was exported from"
         )
     _, about = read_tensors(run / BEST, EventMetadata)
-    noted = [file.metadata.get(key) for key in (ENCODER, EPOCH, notes.DATA_HASH)]
-    given = [about.encoder, str(about.epoch), about.data_hash]
-    if noted != given:
-        described = ["encoder {}, epoch {}, trained on {}".format(*values) for values in (noted, given)]
+    given = source_notes(about)
+    if any(file.metadata.get(key) != value for key, value in given.items()):
         raise StorytellerError(
-            f"{file.file} was exported from another run than {run}: {described[0]} against {described[1]}; export again"
+            f"{file.file} was exported from another run than {run}: {describe_source(file.metadata)} against "
+            f"{describe_source(given)}; export again"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
 from storyteller_schema.files import atomic_path
-from storyteller_trainer.events.checkpoint import BEST, EventCheckpoint, load_event_checkpoint, tokenizer_hash
+from storyteller_trainer.events.checkpoint import (
+    BEST,
+    EventCheckpoint,
+    EventMetadata,
+    load_event_checkpoint,
+    tokenizer_hash,
+)
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.tokenizer import normalised
 from tokenizers import Tokenizer
@@ -29,10 +36,14 @@ INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOIN
 ENCODER = f"{notes.PREFIX}encoder"
 FAMILY = f"{notes.PREFIX}encoder_family"
 EPOCH = f"{notes.PREFIX}best_epoch"
+SEED = f"{notes.PREFIX}seed"
+SPLIT = f"{notes.PREFIX}split"
 SCORES = f"{notes.PREFIX}validation"
 MAX_LENGTH = f"{notes.PREFIX}max_length"
 TOKENIZER_HASH = f"{notes.PREFIX}tokenizer_hash"
 TRAINED_WITH = f"{notes.PREFIX}trained_with"
+#: Notes by which a file and a training run are known to belong together.
+SOURCE = (ENCODER, EPOCH, SEED, SPLIT, notes.DATA_HASH)
 
 
 class ExportedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,21 +165,36 @@ def _export(
 
 def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interface, precision: str) -> dict[str, str]:
     about = source.metadata
-    return notes.common(
+    found = notes.common(
         interface,
         parameters=about.parameters,
         precision=precision,
         data_hash=about.data_hash,
         decoding=decoding_rules(about.task, about.max_length),
-    ) | {
-        ENCODER: about.encoder,
-        FAMILY: about.family,
-        EPOCH: str(about.epoch),
-        SCORES: notes.as_json(about.validation),
-        MAX_LENGTH: str(about.max_length),
-        TOKENIZER_HASH: tokenizer_hash(tokenizer),
-        TRAINED_WITH: notes.as_json(about.versions),
-    }
+    )
+    return (
+        found
+        | source_notes(about)
+        | {
+            FAMILY: about.family,
+            SCORES: notes.as_json(about.validation),
+            MAX_LENGTH: str(about.max_length),
+            TOKENIZER_HASH: tokenizer_hash(tokenizer),
+            TRAINED_WITH: notes.as_json(about.versions),
+        }
+    )
+
+
+def source_notes(about: EventMetadata) -> dict[str, str]:
+    """Which run a model comes from: the notes in `SOURCE`."""
+    values = (about.encoder, str(about.epoch), str(about.seed), about.split.value, about.data_hash)
+    return dict(zip(SOURCE, values, strict=True))
+
+
+def describe_source(found: Mapping[str, str]) -> str:
+    """The notes in `SOURCE`, for people; what a file does not say is unknown."""
+    encoder, epoch, seed, split, data = (found.get(key, "unknown") for key in SOURCE)
+    return f"encoder {encoder}, epoch {epoch}, seed {seed}, split {split}, trained on {data}"
 
 
 def decoding_rules(task: Task, max_length: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.tokenizer import normalised, read_tokenizer
 from tokenizers import Tokenizer
 
-from storyteller_exporter import events, notes
+from storyteller_exporter import events
 from storyteller_exporter.events_cases import REAL_SENTENCES, events_cases
 from storyteller_exporter.events_quality import SENTENCES, changes
 from storyteller_exporter.findings import Status, Verification, first_line
@@ -83,16 +83,16 @@ def _checkpoint(path: Path | None, task: Task, report: Verification) -> EventChe
         report.add("checkpoint", Status.FAILED, str(error))
         return None
     about = source.metadata
-    given = f"{about.encoder}, epoch {about.epoch}, trained on {about.data_hash}"
     if about.task is not task:
         report.add("checkpoint", Status.FAILED, f"{path} holds a model of task {about.task}, the file one of {task}")
         return None
-    keys = (events.ENCODER, events.EPOCH, notes.DATA_HASH)
-    found = [report.metadata.get(key) for key in keys]
-    if None in found:
+    expected = events.source_notes(about)
+    given = events.describe_source(expected)
+    found = {key: report.metadata.get(key) for key in expected}
+    if None in found.values():
         report.add("checkpoint", Status.WARNING, f"{given}; the file does not say which checkpoint it comes from")
-    elif found != [about.encoder, str(about.epoch), about.data_hash]:
-        made = "{}, epoch {}, trained on {}".format(*found)
+    elif found != expected:
+        made = events.describe_source(report.metadata)
         report.add("checkpoint", Status.FAILED, f"the file was exported from {made}; given is {given}: export again")
     else:
         report.add("checkpoint", Status.OK, given)

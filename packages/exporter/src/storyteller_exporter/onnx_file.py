@@ -151,10 +151,14 @@ def write_valid(
     return len(content)
 
 
-def start(path: Path) -> onnxruntime.InferenceSession:
-    """A session as the engine opens it: CPU, one intra-op thread. Raises ONNX Runtime's own exceptions."""
+def start(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A session as the engine opens it, on the CPU. Raises ONNX Runtime's own exceptions.
+
+    Args:
+        threads: inside an operator; the engine uses one.
+    """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # fatal only: what goes wrong is raised as well, and said once
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

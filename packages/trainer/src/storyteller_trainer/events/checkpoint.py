@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from storyteller_trainer.checkpoint import package_versions, read_tensors, save_tensors
 from storyteller_trainer.events.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.models import Model, Task, build_model
+from storyteller_trainer.events.splits import Strategy
 from storyteller_trainer.events.tokenizer import read_tokenizer
 
 BEST = "best.safetensors"
@@ -44,6 +45,8 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     #: SHA-256, hex, of the training file's bytes.
     data_hash: str
     seed: int
+    #: How the part was drawn that chose the epoch.
+    split: Strategy
     #: SHA-256, hex, of the tokenizer.json that these weights were trained with.
     tokenizer_hash: str
     event_kinds: tuple[str, ...] = EventKind.labels()

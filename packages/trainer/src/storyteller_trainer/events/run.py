@@ -205,6 +205,7 @@ class _Run:
             validation=epoch.validation,
             data_hash=self._state.data_hash,
             seed=self._state.recipe.seed,
+            split=self._state.recipe.split,
             tokenizer_hash=self._state.tokenizer_hash,
         )
 
