@@ -14,6 +14,7 @@ import bench_ours
 import bench_recipe
 import bench_reference
 import bench_report
+import bench_scale
 import bench_sets
 import msgspec
 import pytest
@@ -103,6 +104,16 @@ def test_loading_is_measured_in_several_ways(training_file: Path) -> None:
     measured = bench_load.measure(training_file, 1)
     assert list(measured) == ["json.loads", "reference", "parsed", "cold", "warm"]
     assert bench_load.table(measured).row_count == 5
+
+
+def test_growth_with_the_data_is_a_table(tmp_path: Path, training_file: Path) -> None:
+    loaded = bench_scale.load(training_file.parent, tmp_path / "cache")
+    assert loaded["examples"] == 60
+    side = {"examples_per_s": 200.0, "peak_bytes": 3 * 2**20}
+    measured = {"examples": 60, "bytes": 2e6, "cold": loaded, "warm": loaded, "memory": side}
+    row = bench_scale.table([measured | {"files": side | {"examples_per_s": 150.0}}]).splitlines()[-1]
+    assert row.startswith("| 60 | 2 MB |")
+    assert row.endswith("| 200 | 3 MiB | 150 | 3 MiB | 0.75 |")
 
 
 def test_the_test_set_comes_from_cells_that_are_not_in_the_training_file() -> None:
