@@ -1,7 +1,7 @@
 """What the default recipe gains over the reference, and what each of its ingredients brings, as Markdown tables.
 
     python scripts/bench_recipe.py                                  # default against reference: 3 sets x 3 seeds
-    python scripts/bench_recipe.py remove add --seeds 1             # the ablation, with one training seed a set
+    python scripts/bench_recipe.py remove add try --seeds 1         # the ablation, with one training seed a set
     python scripts/bench_recipe.py compare --sets 101 --seeds 1 --examples 1500 --epochs 3   # a quick look
 
 Every run trains on a sample of its own descriptor set and is judged by its excess over the irreducible loss on
@@ -42,7 +42,6 @@ RESULTS = ARTIFACTS / "bench_recipe.json"
 #: Ingredient to the values of a recipe that it consists of. Taken away, they are the reference's; added, the default's.
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "muon": ("optimizer", "learning_rate"),
-    "standardize": ("standardize",),
     "augment": ("augment",),
     "averaging": ("averaging",),
     "thought_emphasis": ("thought_emphasis",),
@@ -51,6 +50,9 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "weight_decay": ("weight_decay",),
     "dropout": ("dropout",),
 }
+
+#: What was tried and is in neither preset.
+TRIED: dict[str, dict[str, Any]] = {"standardize": {"standardize": True}, "weight_decay 0.05": {"weight_decay": 0.05}}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,13 +85,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recipes(what: Iterable[str]) -> dict[str, Recipe]:
-    """Name to recipe of `compare`, `remove` or `add`; the ablations come with what they are compared with."""
+    """Name to recipe of `compare`, `remove`, `add` or `try`; all come with what they are compared with."""
     default, reference = RECIPES["default"], RECIPES["reference"]
     chosen: dict[str, Recipe] = {}
     for kind in what:
-        if kind in ("compare", "add"):
+        if kind in ("compare", "add", "try"):
             chosen["reference"] = reference
-        if kind in ("compare", "remove"):
+        if kind in ("compare", "remove", "try"):
             chosen["default"] = default
         for ingredient, names in INGREDIENTS.items():
             if kind == "remove":
@@ -98,6 +100,10 @@ def recipes(what: Iterable[str]) -> dict[str, Recipe]:
             if kind == "add":
                 options = {name: getattr(default, name) for name in names}
                 chosen[f"reference + {ingredient}"] = reference.with_options(**options)
+        if kind == "try":
+            for tried, values in TRIED.items():
+                chosen[f"default + {tried}"] = default.with_options(**values)
+                chosen[f"reference + {tried}"] = reference.with_options(**values)
     return chosen
 
 
@@ -247,7 +253,7 @@ def ablation_table(results: Sequence[Result], base: str, sign: str) -> list[str]
     """What each ingredient changes when it is removed from `base` (sign -) or added to it (sign +)."""
     named = _by_name(results)
     rows = []
-    for ingredient in INGREDIENTS:
+    for ingredient in (*INGREDIENTS, *TRIED):
         changed = named.get(f"{base} {sign} {ingredient}", {})
         keys = sorted(changed.keys() & named.get(base, {}).keys())
         if keys:
@@ -274,6 +280,7 @@ def tables(results: Sequence[Result]) -> str:
         comparison_table(results),
         ablation_table(results, "default", "-"),
         ablation_table(results, "reference", "+"),
+        ablation_table(results, "default", "+"),
     )
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -281,7 +288,7 @@ def tables(results: Sequence[Result]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs what is asked for and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", metavar="compare|remove|add", help="compare, unless named otherwise")
+    parser.add_argument("what", nargs="*", metavar="compare|remove|add|try", help="compare, unless named otherwise")
     parser.add_argument("--sets", nargs="+", default=["101", "102", "103"], help="descriptor sets: seeds, or shipped")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="training seeds")
     parser.add_argument("--examples", type=int, default=15_000, help="of a training set, validation side included")
@@ -291,8 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     what = options.what or ["compare"]
-    if unknown := set(what) - {"compare", "remove", "add"}:
-        parser.error(f"{', '.join(sorted(unknown))}: expected compare, remove or add")
+    if unknown := set(what) - {"compare", "remove", "add", "try"}:
+        parser.error(f"{', '.join(sorted(unknown))}: expected compare, remove, add or try")
     runs = plan_runs(recipes(what), options.sets, options.seeds, options.examples, options.epochs)
     try:
         print(tables(run_all(runs, options.output, options.workers, options.threads)))

@@ -154,6 +154,13 @@ def test_an_ingredient_is_removed_from_the_default_and_added_to_the_reference() 
     assert len(made) == 2 + 2 * len(bench_recipe.INGREDIENTS)
 
 
+def test_what_is_in_neither_preset_is_tried_on_both() -> None:
+    made = bench_recipe.recipes(["try"])
+    assert made["default + standardize"] == RECIPES["default"].with_options(standardize=True)
+    assert made["reference + standardize"] == RECIPES["reference"].with_options(standardize=True)
+    assert len(set(map(str, made.values()))) == len(made) == 2 + 2 * len(bench_recipe.TRIED)
+
+
 def test_a_finished_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = bench_recipe.plan_runs(bench_recipe.recipes(["compare"]), ["3"], [1], 60, 1)
     results = [bench_recipe.execute(run) for run in runs]

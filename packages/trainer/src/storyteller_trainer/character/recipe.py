@@ -135,7 +135,6 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=0.02,
         schedule="linear",
         dropout=0.0,
-        standardize=True,
         augment=True,
         averaging=0.99,
         thought_emphasis=5.0,
