@@ -64,8 +64,8 @@ class SharedDropout(nn.Module):
         """[rows, units] with units left out."""
         if not self.training or self.p == 0:
             return values
-        mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p)
-        return values * mask[self.share.rows] / (1 - self.p)
+        mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p).div_(1 - self.p)
+        return values * mask[self.share.rows]
 
 
 def share_dropout(trunk: nn.Sequential) -> list[SharedDropout]:
