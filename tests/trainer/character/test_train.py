@@ -17,6 +17,7 @@ from storyteller_trainer.character.optimizer import Plateau
 from storyteller_trainer.character.recipe import RECIPES
 from storyteller_trainer.character.train import Course, Losses, Trainer, epoch_seed
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 MakeSide = Callable[..., Side]
 
@@ -286,3 +287,46 @@ def test_a_validation_loss_that_is_not_finite_is_refused(trainer: Callable[..., 
         learner.model.get_parameter("heads.emotion.2.bias")[0] = float("nan")
     with pytest.raises(StorytellerError, match="epoch 0: the validation loss of head emotion is nan"):
         learner.validate()
+
+
+# --- devices that the host would have to wait for ---------------------------------------------------------------------
+
+
+class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch annotates it only in part
+    """Counts how often a value of a tensor is asked for, or needed to know a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        asking = (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten.masked_select)
+        self.count += func.overloadpacket in asking
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("preset", sorted(RECIPES))
+@pytest.mark.parametrize(("waits", "expected"), [(False, [1, 2, 3, 4]), (True, [0, 0, 0, 0])])
+def test_a_device_is_asked_for_nothing_inside_an_epoch(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, preset: str, waits: bool, expected: list[int]
+) -> None:
+    monkeypatch.setattr(train, "waits_to_be_asked", lambda device: waits)
+    learner = trainer(preset)
+    found = []
+    with Questions() as questions:
+        learner.train_epoch(lambda step: found.append(questions.count))
+    assert found == expected
+
+
+def test_a_device_tells_the_first_fault_at_the_end_of_the_epoch(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "waits_to_be_asked", lambda device: True)
+    learner = trainer()
+    learner.run_epoch()
+    before = weights(learner)
+    calls = iter(range(1, 100))
+    change_gradient(learner, "trunk.3.weight", lambda gradient: gradient * (float("nan") if next(calls) == 3 else 1.0))
+    with pytest.raises(StorytellerError, match=r"epoch 2, step 3: a loss or a gradient is not finite; .* --device cpu"):
+        learner.run_epoch()
+    assert same(weights(learner), before)

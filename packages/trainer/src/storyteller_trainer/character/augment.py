@@ -12,6 +12,8 @@ Labels made by other rules need `augment` switched off.
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from storyteller_schema.features import FEATURES, RANGE
 from storyteller_schema.predictions import PREDICTIONS
@@ -53,9 +55,15 @@ def augment(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     states, dominant = _emotions(features, labels)
     features[:, _EMOTIONS.span] = states
     labels[:, _DOMINANT] = dominant
-    for columns in UNREAD:
+    for columns in _unread(features.device):
         features[:, columns] = features[_order(features)][:, columns]
     return features, labels
+
+
+@cache
+def _unread(device: torch.device) -> list[Tensor]:
+    """`UNREAD` where it is needed; a list as an index would be copied to the device at every use."""
+    return [torch.tensor(columns, device=device) for columns in UNREAD]
 
 
 def _order(features: Tensor) -> Tensor:

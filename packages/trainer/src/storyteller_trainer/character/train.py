@@ -31,6 +31,9 @@ from storyteller_trainer.character.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.standardize import Standardizer
 
+#: The first step of an epoch that was not finite, where there was none.
+_NONE = 1 << 31
+_ADVICE = "lower the learning rate, or look at the data"
 #: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
 EVALUATION_BATCH = 8192
 
@@ -97,6 +100,15 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
 
 
+def waits_to_be_asked(device: torch.device) -> bool:
+    """Whether the host has to wait, when it asks for a value, until the device has done all it was given before.
+
+    A step of this network takes a device less time than the host needs to give it the next one, so the loop asks for
+    nothing before the end of an epoch there.
+    """
+    return device.type != "cpu"
+
+
 class Trainer:
     """Trains one network by one recipe on the two sides of a split."""
 
@@ -119,6 +131,7 @@ class Trainer:
         self._training_weights = self._weights * emphasis.to(self._device)
         self._optimizer = make_optimizer(self.network, recipe)
         self.course = Course(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
+        self._first_fault = torch.full((), _NONE, device=self._device)
         self._deploy()
 
     @property
@@ -137,7 +150,8 @@ class Trainer:
             after_step: called with the number of steps done; an exception it raises ends the epoch.
 
         Raises:
-            StorytellerError: a loss or a gradient is not finite; the weights are those before that step.
+            StorytellerError: a loss or a gradient is not finite; `model` is that of before this step, or, where steps
+                are checked at the end, of before this epoch.
         """
         learning_rate = self.recipe.learning_rate * self._scale(self.steps_per_epoch)
         train = self.train_epoch(after_step)
@@ -151,10 +165,16 @@ class Trainer:
         batches = self._train.shuffled(self.recipe.batch_size, torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)  # for the augmentation and the dropout
         self.network.train()
+        self._first_fault.fill_(_NONE)
         sums = torch.zeros(len(HEADS), device=self._device)
         for step, batch in enumerate(batches, start=1):
             sums += self.train_step(batch, step) * len(batch.features)
             after_step(step)
+        if (fault := int(self._first_fault)) != _NONE:
+            raise StorytellerError(
+                f"epoch {self.course.epoch + 1}, step {fault}: a loss or a gradient is not finite; {_ADVICE}; the "
+                "epochs before this one are kept, and --resume --device cpu names the part of the network"
+            )
         self._deploy()
         return self._losses((sums / len(self._train)).tolist())
 
@@ -165,7 +185,8 @@ class Trainer:
             batch: the examples; step: which one of its epoch this is, from 1.
 
         Raises:
-            StorytellerError: a loss or a gradient is not finite; nothing was updated.
+            StorytellerError: a loss or a gradient is not finite; nothing was updated. Not where steps are checked at
+                the end of the epoch.
         """
         self.network.zero_grad(set_to_none=True)
         features, labels = batch
@@ -181,7 +202,10 @@ class Trainer:
         distributed.sum_up([heads, *gradients])
         norm = get_total_norm(gradients)
         # One test for all: a single non-finite part makes the sum non-finite.
-        if not torch.isfinite(heads.sum() + norm):
+        finite = torch.isfinite(heads.sum() + norm)
+        if waits_to_be_asked(self._device):
+            self._first_fault = torch.where(finite, self._first_fault, self._first_fault.clamp(max=step))
+        elif not finite:
             raise StorytellerError(self._complaint(heads, step))
         self._optimizer.step(self._scale(step))
         self._average.update(self.course.epoch * self.steps_per_epoch + step)
@@ -252,7 +276,7 @@ class Trainer:
 
     def _complaint(self, heads: Tensor, step: int) -> str:
         place = f"epoch {self.course.epoch + 1}, step {step}"
-        advice = "lower the learning rate, or look at the data; the weights before this step are kept"
+        advice = f"{_ADVICE}; the weights before this step are kept"
         for name, value in zip(HEADS, heads.tolist(), strict=True):
             if not math.isfinite(value):
                 return f"{place}: the loss of head {name} is {value}; {advice}"
