@@ -52,7 +52,7 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
 }
 
 #: What was tried and is in neither preset.
-TRIED: dict[str, dict[str, Any]] = {"standardize": {"standardize": True}, "weight_decay 0.05": {"weight_decay": 0.05}}
+TRIED: dict[str, dict[str, Any]] = {"standardize": {"standardize": True}, "weight_decay 0.02": {"weight_decay": 0.02}}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs what is asked for and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="compare|remove|add|try", help="compare, unless named otherwise")
-    parser.add_argument("--sets", nargs="+", default=["101", "102", "103"], help="descriptor sets: seeds, or shipped")
+    parser.add_argument("--sets", nargs="+", default=["201", "202", "203"], help="descriptor sets: seeds, or shipped")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="training seeds")
     parser.add_argument("--examples", type=int, default=15_000, help="of a training set, validation side included")
     parser.add_argument("--epochs", type=int, help="in place of each recipe's own number")
