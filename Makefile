@@ -4,6 +4,7 @@
 #   DATA    a JSONL file to train on or to evaluate (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
 #   ARGS    more options, passed through to the command of the one target that is asked for
+#   NPROC   how many processes train the character model together (default: 1)
 #   PYTHON  the interpreter for the virtual environment (default: what uv finds, 3.11 or newer)
 #   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
 
@@ -14,6 +15,7 @@
 DATA ?=
 OUT ?=
 ARGS ?=
+NPROC ?=
 PYTHON ?= python3
 UV ?= $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
@@ -56,7 +58,7 @@ data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
-	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(ARGS)
+	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(if $(NPROC),--processes $(NPROC)) $(ARGS)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
