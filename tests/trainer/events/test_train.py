@@ -161,9 +161,21 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_only_matrices_decay(tiny_bert: str, data: TrainingData) -> None:
     groups = trainer(Task.EVENT, tiny_bert, data, FAST.with_options(weight_decay=0.5)).optimizer.param_groups
-    assert {p.dim() for p in groups[0]["params"]} == {2}
-    assert {p.dim() for p in groups[1]["params"]} == {1}
-    assert [group["weight_decay"] for group in groups] == [0.5, 0.0]
+    assert [{p.dim() for p in group["params"]} for group in groups] == [{2}, {1}, {2}, {1}]
+    assert [group["weight_decay"] for group in groups] == [0.5, 0.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_the_heads_learn_at_a_multiple_of_the_encoders_rate(task: Task, tiny_bert: str, data: TrainingData) -> None:
+    learner = trainer(task, tiny_bert, data, FAST.with_options(head_rate=4.0, weight_decay=0.0))
+    before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
+    learner.step(collate(data.train[:8]), 1e-3, "here")
+    farthest = {True: 0.0, False: 0.0}
+    for name, tensor in learner.model.named_parameters():
+        moved = (tensor - before[name]).abs().max().item()
+        farthest[name.startswith("encoder.")] = max(farthest[name.startswith("encoder.")], moved)
+    # Adam's first step moves a weight by its learning rate, however small its gradient.
+    assert farthest == {True: pytest.approx(1e-3, rel=0.01), False: pytest.approx(4e-3, rel=0.01)}
 
 
 def epoch(number: int, score: float, loss: float) -> Epoch:
@@ -198,6 +210,7 @@ def test_patience_counts_epochs_since_the_best(tiny_bert: str, data: TrainingDat
         ("seed", -1),
         ("learning_rate", 0.0),
         ("learning_rate", math.nan),
+        ("head_rate", 0.0),
         ("warmup_ratio", 1.5),
         ("weight_decay", -1.0),
         ("ner_weight", 0.0),

@@ -25,6 +25,7 @@ RECIPE_OPTIONS = {
     "epochs": ("--epochs", "At most this many passes over the data."),
     "batch_size": ("--batch-size", "Sentences in a step."),
     "learning_rate": ("--lr", "Learning rate after the warm-up."),
+    "head_rate": ("--head-rate", "Learning rate of the new heads, as a multiple of --lr."),
     "warmup_ratio": ("--warmup-ratio", "Share of the steps over which the learning rate rises."),
     "weight_decay": ("--weight-decay", "Decoupled weight decay, of matrices."),
     "patience": ("--patience", "Stop after this many epochs without a better score."),

@@ -182,7 +182,7 @@ class Trainer:
         if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
             self._require_finite("gradient norm", norm, place)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["rate"]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return values
@@ -214,12 +214,18 @@ class Trainer:
 
 
 def _adamw(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves vectors (biases, norms) alone."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
+    """AdamW that decays matrices and leaves vectors (biases, norms) alone.
+
+    A group's `rate` is what the learning rate of a step is multiplied with for its parameters.
+    """
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    groups = []
+    for in_encoder, rate in ((True, 1.0), (False, recipe.head_rate)):
+        part = [parameter for name, parameter in trained if name.startswith("encoder.") is in_encoder]
+        groups += [
+            {"params": [p for p in part if p.dim() >= 2], "weight_decay": recipe.weight_decay, "rate": rate},
+            {"params": [p for p in part if p.dim() < 2], "weight_decay": 0.0, "rate": rate},
+        ]
     # One pass over the weights instead of several: a sixth of the time on the CPU.
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=device.type in ("cpu", "cuda"))
 
