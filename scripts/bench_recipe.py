@@ -44,15 +44,17 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "muon": ("optimizer", "learning_rate"),
     "augment": ("augment",),
     "averaging": ("averaging",),
-    "thought_emphasis": ("thought_emphasis",),
     "auxiliary": ("auxiliary",),
     "schedule": ("schedule", "epochs", "patience"),
-    "weight_decay": ("weight_decay",),
     "dropout": ("dropout",),
 }
 
 #: What was tried and is in neither preset.
-TRIED: dict[str, dict[str, Any]] = {"standardize": {"standardize": True}, "weight_decay 0.02": {"weight_decay": 0.02}}
+TRIED: dict[str, dict[str, Any]] = {
+    "standardize": {"standardize": True},
+    "thought_emphasis 5": {"thought_emphasis": 5.0},
+    "weight_decay 0.02": {"weight_decay": 0.02},
+}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
