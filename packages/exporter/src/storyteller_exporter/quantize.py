@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 import onnx
+from onnx import helper
 from storyteller_schema.errors import StorytellerError
 
 from storyteller_exporter.onnx_file import clean
@@ -31,6 +32,7 @@ def quantise(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
 
     Activations are rounded to eight bits while the model runs, with one scale for the whole batch: a row's outputs
     depend a little on the rows beside it. The engine sends one row at a time, so that is how to judge the result.
+    Floats that are inputs of the model are rounded twice (`_refine_inputs`).
 
     Raises:
         StorytellerError: ONNX Runtime's quantiser cannot take the model.
@@ -53,4 +55,46 @@ def quantise(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
                 )
         except Exception as error:  # the library raises plain exceptions
             raise StorytellerError(f"ONNX Runtime could not quantise the model: {error}") from error
-        return onnx.load(str(target))
+        quantised = onnx.load(str(target))
+    _refine_inputs(quantised)
+    return quantised
+
+
+def _refine_inputs(model: onnx.ModelProto) -> None:
+    """Gives the first layer what rounding took from its inputs: W x = W r(x) + W r(x - r(x)), with the same weights.
+
+    What a network computes inside it has learned to compute roughly, but an input may hold a comparison that eight
+    bits cannot tell, such as which of two nearly equal intensities is the higher one.
+    """
+    graph = model.graph
+    inputs = {value.name for value in graph.input}
+    for rounding in [node for node in graph.node if node.op_type == "DynamicQuantizeLinear"]:
+        values = rounding.input[0]
+        if values not in inputs:
+            continue
+        names = {name: f"{name}.rest" for name in rounding.output}
+        twins = [
+            helper.make_node("DequantizeLinear", rounding.output, [f"{values}.rounded"], f"{values}.rounded"),
+            helper.make_node("Sub", [values, f"{values}.rounded"], [f"{values}.rest"], f"{values}.difference"),
+            helper.make_node("DynamicQuantizeLinear", [f"{values}.rest"], list(names.values()), f"{values}.rest"),
+        ]
+        # The nodes of the layer come in the order of the graph: its integer product, the scales, and their product,
+        # the first that has no part in rounding any more.
+        for node in list(graph.node):
+            if not set(node.input) & names.keys():
+                continue
+            twin = onnx.NodeProto()
+            twin.CopyFrom(node)
+            twin.name = f"{node.name}.rest"
+            twin.input[:] = [names.get(name, name) for name in node.input]
+            twin.output[:] = [f"{name}.rest" for name in node.output]
+            twins.append(twin)
+            if node.op_type == "Mul" and not set(node.input) & set(rounding.output):
+                whole = node.output[0]
+                node.output[0] = f"{whole}.rounded"
+                twins.append(helper.make_node("Add", [node.output[0], twin.output[0]], [whole], f"{node.name}.whole"))
+                break
+            names |= dict(zip(node.output, twin.output, strict=True))
+        position = list(graph.node).index(node) + 1
+        for offset, twin in enumerate(twins):
+            graph.node.insert(position + offset, twin)
