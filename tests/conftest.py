@@ -7,6 +7,7 @@ a change is judged by what it changed; at home it goes on searching.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("workspace")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and their child processes with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
