@@ -50,13 +50,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The whole chain, small: 600 examples, two epochs, one ONNX file moved into an otherwise empty folder."""
+    """The whole chain, small: 600 examples, 20 epochs, one ONNX file moved into an otherwise empty folder."""
     folder = tmp_path_factory.mktemp("character")
     data_file = folder / "character.jsonl"
     options = ["--cells", "60", "--examples", "600", "--seed", "5", "--output", str(data_file)]
     generate_training_data.main(options, standalone_mode=False)
     data = load_dataset(data_file, folder / "cache")
-    train_character_model(data, folder / "run", torch.device("cpu"), options={"epochs": 2})
+    train_character_model(data, folder / "run", torch.device("cpu"), options={"epochs": 20})
     export_character(folder / "run", folder / "models" / FILE_NAME)
     alone = tmp_path_factory.mktemp("alone") / FILE_NAME
     shutil.move(folder / "models" / FILE_NAME, alone)
