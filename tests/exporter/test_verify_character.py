@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,40 +12,14 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 from storyteller_exporter import character, notes
-from storyteller_exporter.character_quality import alignment, quality
-from storyteller_exporter.findings import Status, Verification
+from storyteller_exporter.findings import Status
 from storyteller_exporter.interface import CHARACTER
-from storyteller_exporter.verify import verify, verify_file, write_report
+from storyteller_exporter.verify import verify, verify_file
 from storyteller_exporter.verify_cli import main
-from storyteller_schema.errors import StorytellerError
-from storyteller_schema.predictions import HEADS, PREDICTIONS
+from storyteller_schema.predictions import HEADS
+from verified import Edited, change, detail, failures, status
 
 FILE_NAME = CHARACTER.file_name
-
-Edited = Callable[[Callable[[onnx.ModelProto], object]], Path]
-
-
-def status(report: Verification, name: str) -> Status:
-    return next(check.status for check in report.checks if check.name == name)
-
-
-def detail(report: Verification, name: str) -> str:
-    return next(check.detail for check in report.checks if check.name == name)
-
-
-def failures(report: Verification) -> set[str]:
-    return {check.name for check in report.checks if check.status is Status.FAILED}
-
-
-def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    found: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
-    return found
-
-
-def change(model: onnx.ModelProto, name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
-    tensor = initializer(model, name)
-    changed = function(numpy_helper.to_array(tensor).copy())
-    tensor.CopyFrom(numpy_helper.from_array(changed.astype(np.float32), name))
 
 
 # --- good files --------------------------------------------------------------------------------------------------
@@ -343,68 +316,6 @@ def test_random_outputs_are_found(edited: Edited) -> None:
     assert "deterministic" in failures(report)
 
 
-# --- eight-bit files ---------------------------------------------------------------------------------------------
-
-
-def test_int8_file_is_judged_by_loss_and_accuracy(exported_int8: Path, run: Path, data: Path) -> None:
-    report = verify_file(exported_int8, checkpoint=run, data=data)
-    assert report.passed
-    assert report.differences == []
-    assert [change.name for change in report.changes] == [
-        "loss",
-        "action.type accuracy",
-        "action.context accuracy",
-        "speech.register accuracy",
-        "thought.awareness accuracy",
-        "speech.occurs accuracy",
-        "emotion.awareness_shift accuracy",
-        "thought.dominant_emotion_index accuracy",
-    ]
-    assert report.changes[0].reference != report.changes[0].found
-
-
-def test_int8_file_is_not_judged_without_data(exported_int8: Path, run: Path) -> None:
-    report = verify_file(exported_int8, checkpoint=run)
-    assert status(report, "quality") is Status.SKIPPED
-    assert "--data" in detail(report, "quality")
-    assert report.changes == []
-
-
-def test_int8_file_that_lost_too_much_fails(exported_int8: Path, run: Path, data: Path, tmp_path: Path) -> None:
-    model = onnx.load(str(exported_int8))
-    change(model, "heads.thought.2.bias", lambda bias: bias + 9 * np.eye(6)[0])
-    path = tmp_path / FILE_NAME
-    path.write_bytes(model.SerializeToString())
-    report = verify_file(path, checkpoint=run, data=data)
-    assert not report.passed
-    assert "loss" in [entry.name for entry in report.changes if not entry.passed]
-    result = CliRunner().invoke(main, [str(path), "--checkpoint", str(run), "--data", str(data)])
-    assert result.exit_code == 1
-    assert "allowed" in result.stdout
-
-
-def test_int8_file_with_nan_is_reported(exported_int8: Path, run: Path, data: Path, tmp_path: Path) -> None:
-    model = onnx.load(str(exported_int8))
-    change(model, "heads.thought.2.bias", lambda bias: np.full_like(bias, np.nan))
-    path = tmp_path / FILE_NAME
-    path.write_bytes(model.SerializeToString())
-    report = verify_file(path, checkpoint=run, data=data)
-    assert failures(report) == {"finite", "quality"}
-    json.dumps(report.as_json(), allow_nan=False)
-
-
-def test_loss_does_not_see_aligned_thresholds() -> None:
-    rng = np.random.default_rng(3)
-    outputs = rng.standard_normal((20, PREDICTIONS.size), dtype=np.float32)
-    labels = np.zeros((20, PREDICTIONS.size), dtype=np.float32)
-    labels[:, [0, 9, 20]] = 1.0
-    plain, shifted = quality(outputs, labels, aligned=False), quality(outputs + alignment(), labels, aligned=True)
-    assert shifted["loss"] == pytest.approx(plain["loss"], abs=1e-5)
-    occurs = outputs[:, PREDICTIONS.span("speech.occurs").start]
-    assert plain["speech.occurs"] == pytest.approx(np.mean(occurs <= 0.5))
-    assert shifted["speech.occurs"] == pytest.approx(np.mean(occurs <= 0))
-
-
 # --- checkpoints -------------------------------------------------------------------------------------------------
 
 
@@ -419,59 +330,3 @@ def test_another_checkpoint_is_named_before_its_numbers_differ(exported: Path, m
     assert "exported from epoch 3" in detail(report, "checkpoint")
     assert failures(report) == {"checkpoint", "parity"}
     assert any(not entry.passed for entry in report.differences)
-
-
-# --- the report and the command ----------------------------------------------------------------------------------
-
-
-def test_command_prints_the_table_and_writes_the_report_beside_the_file(exported: Path, run: Path) -> None:
-    result = CliRunner().invoke(main, [str(exported), "--checkpoint", str(run)])
-    assert result.exit_code == 0, result.output
-    assert "random, batch 256" in result.stdout
-    assert "passed" in result.stdout
-    written = json.loads((exported.parent / "verification.json").read_text())
-    assert written["passed"] is True
-    (file,) = written["files"]
-    assert file["interface"] == "character"
-    assert len(file["differences"]) == 7 * len(HEADS)
-    (exported.parent / "verification.json").unlink()
-
-
-def test_command_as_json_and_with_another_place_for_the_report(edited: Edited, run: Path, tmp_path: Path) -> None:
-    path = edited(lambda model: change(model, "heads.thought.2.bias", lambda bias: bias + 1e-3))
-    report = tmp_path / "report.json"
-    result = CliRunner().invoke(main, [str(path), "--checkpoint", str(run), "--json", "--output", str(report)])
-    assert result.exit_code == 1
-    printed = json.loads(result.stdout)
-    assert printed["passed"] is False
-    assert printed == json.loads(report.read_text())
-    assert not (path.parent / "verification.json").exists()
-
-
-def test_command_finds_the_default_file(exported: Path, tmp_path: Path) -> None:
-    models = tmp_path / "artifacts" / "models"
-    models.mkdir(parents=True)
-    (models / FILE_NAME).write_bytes(exported.read_bytes())
-    assert CliRunner().invoke(main, []).exit_code == 0
-    assert (models / "verification.json").is_file()
-
-
-def test_wrong_use_exits_2() -> None:
-    assert CliRunner().invoke(main, ["--no-such-option"]).exit_code == 2
-
-
-def test_report_in_an_impossible_place_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StorytellerError, match="there is no folder"):
-        write_report([Verification("x.onnx")], tmp_path / "none" / "verification.json")
-
-
-def test_read_only_folder_is_a_clear_error(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)  # as a read-only folder does, also for root
-    result = CliRunner().invoke(main, [str(exported)])
-    assert result.exit_code == 1
-    assert "verification.json: cannot write here: Permission denied" in result.stderr
-    assert "--output" in result.stderr
-    assert "decodes" in result.stdout
