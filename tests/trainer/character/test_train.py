@@ -151,9 +151,10 @@ def test_a_head_of_weight_zero_is_not_trained(trainer: Callable[..., Trainer]) -
 
 
 def test_what_is_saved_takes_raw_inputs(trainer: Callable[..., Trainer], side: MakeSide) -> None:
-    learner = trainer("default", averaging=0.0)
+    learner = trainer("default", standardize=True, averaging=0.0)
     learner.run_epoch()
     held = side(40, seed=1)
+    assert not torch.allclose(learner.standardizer(held.features), held.features, atol=0.1)
     learner.network.eval()
     with torch.no_grad():
         seen = learner.network.model(learner.standardizer(held.features))
