@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from storyteller_schema.errors import StorytellerError
-from storyteller_trainer.device import choose_device, describe_device
+from storyteller_trainer.device import choose_device, describe_device, subnormals_as_zero
 
 
 @pytest.fixture
@@ -50,3 +50,11 @@ def test_the_notice_is_one_line_that_names_the_device(machine: None) -> None:
     assert describe_device(torch.device("cuda")) == "Training on cuda (Test GPU)"
     assert describe_device(torch.device("mps")) == "Training on mps"
     assert describe_device(torch.device("cpu")) == f"Training on cpu ({torch.get_num_threads()} threads)"
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor has no such mode")
+def test_subnormal_numbers_are_zero_inside_and_numbers_again_after() -> None:
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny)
+    with subnormals_as_zero():
+        assert float(smallest / 2) == 0
+    assert float(smallest / 2) > 0

@@ -269,6 +269,17 @@ def test_resume_without_a_run_begins_one(data: CharacterDataset) -> None:
     assert lines == ["run holds no run to go on with: beginning one"]
 
 
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor has no such mode")
+def test_a_run_takes_subnormal_numbers_for_zero(data: CharacterDataset) -> None:
+    halves: list[float] = []
+
+    def compute(line: str) -> None:
+        halves.append(float(torch.tensor(torch.finfo(torch.float32).tiny) / 2))
+
+    train_character_model(data, Path("run"), CPU, options=OPTIONS, resume=True, notify=compute)
+    assert halves == [0.0]
+
+
 # --- a new run over an old one ----------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
 from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Trainer
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
+from storyteller_trainer.device import subnormals_as_zero
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
@@ -87,6 +88,7 @@ class Interrupted(Exception):
         self.epochs = epochs
 
 
+@subnormals_as_zero()
 def train_character_model(
     data: CharacterDataset,
     folder: Path,
