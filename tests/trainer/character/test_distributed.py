@@ -75,26 +75,39 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return sorted(pid for pid, parent in pairs if parent == process.pid)
 
 
-def test_the_shares_of_a_batch_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("parts", "shares"), [(1, 1), (3, 1), (4, 2), (7, 3)])
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 256])
+def test_the_shares_of_a_batch_are_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, total: int, parts: int, shares: int
+) -> None:
     monkeypatch.setattr(distributed, "size", lambda: 3)
-    for total in (1, 2, 3, 7, 256):
-        means, counted = torch.zeros(1), list[int]()
-        values = torch.randn(total)
-        for rank in range(3):
-            monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-            share = distributed.share(total)
+    means, counted = torch.zeros(1), list[int]()
+    values = torch.randn(total)
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        of_process = distributed.shares(total, parts)
+        assert [share.first for share in of_process] == [True] + [False] * (shares - 1)
+        for share in of_process:
             own = list(range(total))[share.rows]
             assert own, "a mean needs a row"
             counted += own if share.weight else []
             means += values[share.rows].mean() * share.weight
-        assert counted == list(range(total))
-        torch.testing.assert_close(means[0], values.mean())
+    assert counted == list(range(total))
+    torch.testing.assert_close(means[0], values.mean())
 
 
 def test_one_process_has_the_whole_batch() -> None:
-    assert distributed.share(7) == Share(slice(0, 7), 7, 1.0)
+    assert distributed.shares(7) == [Share(slice(0, 7), 7, 1.0, first=True)]
     assert distributed.is_leader()
     assert distributed.by_leader(lambda: 5, int) == 5
+
+
+def test_one_process_divides_a_batch_as_two_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [share.rows for share in distributed.shares(51, 2)]
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        assert [share.rows for share in distributed.shares(51, 2)] == [alone[rank]]
 
 
 def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
@@ -104,8 +117,9 @@ def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
     layer = SharedDropout(0.3)
     for rows in (slice(0, 4), slice(4, 10)):
         torch.manual_seed(3)
-        layer.share = Share(rows, 10, 1.0)
-        assert torch.equal(layer(values[rows]), expected[rows])
+        for part in (slice(rows.start, rows.start + 3), slice(rows.start + 3, rows.stop)):
+            layer.share = Share(part, 10, 1.0, first=part.start == rows.start)
+            assert torch.equal(layer(values[part]), expected[part])
     assert torch.equal(layer.eval()(values), values)
 
 
@@ -149,6 +163,21 @@ def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) ->
     assert json.loads(shown) == json.loads(Path("two/run.json").read_text()), "one process speaks"
     assert "Training on cpu (1 threads), 2 processes" in messages
     assert [line.split()[1] for line in messages.splitlines() if line.startswith("epoch ")] == ["1/3", "2/3", "3/3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["default", "reference"])
+def test_one_process_that_divides_its_batches_ends_with_the_bits_of_two(
+    small_jsonl: Path, start: Start, recipe: str
+) -> None:
+    # Of the default recipe, too, with the dropout that it has no more.
+    arguments = [small_jsonl, "--recipe", recipe, "--dropout", "0.3", "--epochs", "4", *OPTIONS, "--accumulate", "2"]
+    for processes in ("1", "2"):
+        process = start(*COMMAND, *arguments, "--processes", processes, "--output-dir", processes)
+        _, messages = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, messages
+    assert losses("1") == losses("2")
+    assert Path("1/best.safetensors").read_bytes() == Path("2/best.safetensors").read_bytes()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ def test_the_reference_recipe() -> None:
     assert RECIPES["reference"].as_dict() == {
         "epochs": 100,
         "batch_size": 256,
+        "accumulate": 1,
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "muon_learning_rate": 0.03,

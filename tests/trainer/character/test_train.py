@@ -110,6 +110,14 @@ def test_every_example_is_seen_once_an_epoch(
     assert seen != first, "the order is a new one"
 
 
+@pytest.mark.parametrize("accumulate", [2, 5, 32])
+def test_a_batch_may_be_worked_on_in_parts(trainer: Callable[..., Trainer], accumulate: int) -> None:
+    """Of 100 training examples, the last batch has 4: fewer than parts. All parts see the dropout of the whole."""
+    whole, parts = (trainer(accumulate=number).run_epoch() for number in (1, accumulate))
+    assert parts.train.total == pytest.approx(whole.train.total, rel=1e-5)
+    assert parts.validation.losses.total == pytest.approx(whole.validation.losses.total, rel=1e-5)
+
+
 def test_the_training_loss_weighs_examples_not_batches(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ MODULE = "storyteller_trainer.character.cli"
 RECIPE_OPTIONS = {
     "epochs": ("--epochs", "At most this many passes over the data."),
     "batch_size": ("--batch-size", "Examples in a step."),
+    "accumulate": ("--accumulate", "Parts of a batch that are worked on one after the other."),
     "optimizer": ("--optimizer", "adamw, or muon with adamw for what is no hidden matrix."),
     "learning_rate": ("--lr", "Highest learning rate of AdamW."),
     "muon_learning_rate": ("--muon-lr", "Highest learning rate of Muon."),

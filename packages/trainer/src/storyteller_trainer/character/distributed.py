@@ -33,14 +33,16 @@ T = TypeVar("T")
 
 
 class Share(NamedTuple):
-    """The part of a batch that one process works on."""
+    """A part of a batch that is worked on in one go."""
 
-    #: Which rows; at least one, even where there are fewer rows than processes.
+    #: Which rows; at least one, even where there are fewer rows than parts.
     rows: slice
     #: Rows of the whole batch.
     total: int
-    #: What a mean over these rows counts in the mean over the whole batch; 0 for a row that another process counts.
+    #: What a mean over these rows counts in the mean over the whole batch; 0 for a row that another part counts.
     weight: float
+    #: Whether its process works on no other part of the batch before it.
+    first: bool
 
 
 def rank() -> int:
@@ -63,12 +65,20 @@ def describe(line: str) -> str:
     return f"{line}, {size()} processes" if size() > 1 else line
 
 
-def share(total: int) -> Share:
-    """The part of this process in a batch of `total` rows."""
-    start, stop = (total * number // size() for number in (rank(), rank() + 1))
-    if start == stop:
-        return Share(slice(0, 1), total, 0.0)
-    return Share(slice(start, stop), total, (stop - start) / total)
+def shares(total: int, parts: int = 1) -> list[Share]:
+    """The shares of this process in a batch of `total` rows, one after the other.
+
+    Args:
+        parts: into how many the batch is to be divided; rounded up, so that every process has as many as the others.
+    """
+    own = -(-parts // size())
+    first = rank() * own
+    found = []
+    for number in range(first, first + own):
+        start, stop = (total * bound // (own * size()) for bound in (number, number + 1))
+        rows = slice(start, stop) if start < stop else slice(0, 1)
+        found.append(Share(rows, total, (stop - start) / total, number == first))
+    return found
 
 
 def own_device(device: torch.device) -> torch.device:

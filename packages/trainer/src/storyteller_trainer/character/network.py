@@ -8,7 +8,6 @@ from storyteller_schema.predictions import PREDICTIONS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from storyteller_trainer.character import distributed
 from storyteller_trainer.character.distributed import Share
 from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.model import HEAD_HIDDEN, CharacterModel
@@ -26,10 +25,13 @@ class TrainingNetwork(nn.Module):
     teaches that layer and is not saved.
     """
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, in_parts: bool = False) -> None:
+        """Args:
+        dropout: probability with which a unit is left out; in_parts: whether a batch is given in several shares.
+        """
         super().__init__()
         self.model = CharacterModel(dropout)
-        self._dropouts = share_dropout(self.model.trunk) if distributed.size() > 1 else []
+        self._dropouts = share_dropout(self.model.trunk) if in_parts else []
         self.dominant = nn.Linear(HEAD_HIDDEN, len(Primary))
 
     def forward(self, features: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
@@ -52,9 +54,11 @@ class TrainingNetwork(nn.Module):
 
 
 class SharedDropout(nn.Module):
-    """Dropout for some rows of a batch, with the mask that one process alone would draw for all of them."""
+    """Dropout for some rows of a batch, with the mask that is drawn when all of them are worked on in one go."""
 
     share: Share
+    #: [rows of the batch, units]: 0, or what the unit's value is multiplied by.
+    mask: Tensor
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -64,8 +68,9 @@ class SharedDropout(nn.Module):
         """[rows, units] with units left out."""
         if not self.training or self.p == 0:
             return values
-        mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p).div_(1 - self.p)
-        return values * mask[self.share.rows]
+        if self.share.first:
+            self.mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p).div_(1 - self.p)
+        return values * self.mask[self.share.rows]
 
 
 def share_dropout(trunk: nn.Sequential) -> list[SharedDropout]:

@@ -19,6 +19,10 @@ class Recipe:
     batch_size: int = 256
     """Examples in one step."""
 
+    accumulate: int = 1
+    """The gradient of a batch is computed in this many parts, one after the other, by several processes side by side.
+    All of them count in one step; one part less has the same result, up to rounding."""
+
     optimizer: str = "adamw"
     """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
 
@@ -83,7 +87,7 @@ class Recipe:
     emotion_weight: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "patience"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("lr_patience", self.lr_patience >= 0, "0 or more")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")

@@ -120,7 +120,8 @@ class Trainer:
         torch.manual_seed(epoch_seed(recipe.seed, 0))
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
-        self.network = TrainingNetwork(recipe.dropout).to(self._device)
+        in_parts = len(distributed.shares(recipe.batch_size, recipe.accumulate)) * distributed.size() > 1
+        self.network = TrainingNetwork(recipe.dropout, in_parts).to(self._device)
         #: How the network in training sees its inputs.
         self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
         self._average = Average(self.network.model, recipe.averaging)
@@ -192,12 +193,12 @@ class Trainer:
         features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
-        share = distributed.share(len(features))
-        heads: Tensor
-        heads, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], share)
-        loss = heads @ self._training_weights + self.recipe.auxiliary * reading
-        (loss * share.weight).backward()
-        heads = heads.detach() * share.weight
+        heads = torch.zeros(len(HEADS), device=self._device)
+        for share in distributed.shares(len(features), self.recipe.accumulate):
+            part, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], share)
+            loss = part @ self._training_weights + self.recipe.auxiliary * reading
+            (loss * share.weight).backward()
+            heads += part.detach() * share.weight
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         distributed.sum_up([heads, *gradients])
         norm = get_total_norm(gradients)
