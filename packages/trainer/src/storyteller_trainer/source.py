@@ -14,6 +14,8 @@ from storyteller_schema.errors import StorytellerError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
+#: Bytes read at once. Python's own 8 KiB hold two lines of a training file, so that most are put together from pieces.
+_BUFFER = 1 << 18
 
 
 def check_file(path: Path) -> None:
@@ -69,6 +71,6 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _opened(path: Path) -> BufferedReader:
     try:
-        return path.open("rb")
+        return BufferedReader(path.open("rb", buffering=0), _BUFFER)
     except OSError as error:
         raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error

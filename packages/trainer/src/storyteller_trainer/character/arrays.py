@@ -17,8 +17,10 @@ from storyteller_trainer.character.rules import Floats
 class Chunk(NamedTuple):
     """The sound ones among some consecutive lines."""
 
-    #: [examples, 453 + 42] float32.
-    values: Floats
+    #: [examples, 453] float32.
+    features: Floats
+    #: [examples, 42] float32.
+    labels: Floats
     cells: list[Cell]
     #: [examples] uint64: the first eight bytes of each content hash, enough to tell duplicates.
     digests: NDArray[np.uint64]
@@ -51,13 +53,13 @@ def gather(chunks: Iterable[Chunk], keep: Callable[[Floats, Floats], None]) -> K
     """Goes through all chunks of a file.
 
     Args:
-        keep: called with the features [n, 453] and the labels [n, 42] of each chunk, views that do not last.
+        keep: called with the features [n, 453] and the labels [n, 42] of each chunk.
     """
     seen: dict[Cell, int] = {}
     cells = [np.empty(0, np.int32)]
     digests = [np.empty(0, np.uint64)]
     for chunk in chunks:
-        keep(chunk.values[:, : FEATURES.size], chunk.values[:, FEATURES.size :])
+        keep(chunk.features, chunk.labels)
         cells.append(np.array([seen.setdefault(cell, len(seen)) for cell in chunk.cells], np.int32))
         digests.append(chunk.digests)
     names = tuple(sorted(seen))
@@ -72,8 +74,8 @@ def join_chunks(chunks: Iterable[Chunk]) -> Arrays:
     labels = [np.empty((0, PREDICTIONS.size), np.float32)]
 
     def keep(some_features: Floats, some_labels: Floats) -> None:
-        features.append(some_features.copy())
-        labels.append(some_labels.copy())
+        features.append(some_features)
+        labels.append(some_labels)
 
     keys = gather(chunks, keep)
     return Arrays(np.concatenate(features), np.concatenate(labels), *keys)

@@ -35,7 +35,7 @@ from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.source import sha256
 
 #: The version of the files below; another one is parsed anew.
-FORMAT = 2
+FORMAT = 3
 #: A time stamp younger than this, in nanoseconds, is not believed: some file systems count whole or even seconds.
 RACY_NS = 2_000_000_000
 
@@ -158,8 +158,8 @@ def _write(folder: Path, chunks: Iterable[Chunk]) -> None:
         labels = stack.enter_context(_growing(folder / "labels.npy", PREDICTIONS.size))
 
         def keep(some_features: Floats, some_labels: Floats) -> None:
-            features.write(some_features.astype("<f4").tobytes())
-            labels.write(some_labels.astype("<f4").tobytes())
+            features.write(some_features.data)
+            labels.write(some_labels.data)
 
         keys = gather(chunks, keep)
     np.save(folder / "cells.npy", keys.cells, allow_pickle=False)

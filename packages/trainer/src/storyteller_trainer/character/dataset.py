@@ -20,7 +20,7 @@ from storyteller_trainer.character.arrays import Chunk, count_duplicates, join_c
 from storyteller_trainer.character.cache import Cache, stamp
 from storyteller_trainer.character.records import Cell, Example, diagnose_line, parse_line
 from storyteller_trainer.character.rows import Rows
-from storyteller_trainer.character.rules import violations
+from storyteller_trainer.character.rules import Floats, Mask, violations
 from storyteller_trainer.problems import Problem
 from storyteller_trainer.source import check_file, numbered_lines, sha256
 
@@ -103,7 +103,7 @@ def read_chunks(path: Path, report: Callable[[Problem], None]) -> Iterator[Chunk
 
 
 def _check(batch: list[tuple[int, bytes]], report: Callable[[Problem], None]) -> Chunk:
-    numbers: list[int] = []
+    lines: list[tuple[int, bytes]] = []
     examples: list[Example] = []
     problems: list[Problem] = []
     for number, line in batch:
@@ -111,19 +111,34 @@ def _check(batch: list[tuple[int, bytes]], report: Callable[[Problem], None]) ->
         if example is None:
             problems.extend(diagnose_line(line, number))
         else:
-            numbers.append(number)
+            lines.append((number, line))
             examples.append(example)
-    values = np.frombuffer(b"".join(e.values for e in examples), "<f4").reshape(-1, FEATURES.size + PREDICTIONS.size)
-    broken = list(violations(values[:, : FEATURES.size], values[:, FEATURES.size :]))
-    problems.extend(violation.at_line(numbers[violation.row]) for violation in broken)
+    chunk = _chunk(examples)
+    faulty = set(np.flatnonzero(~(_finite(chunk.features) & _finite(chunk.labels))).tolist())
+    for row in faulty:
+        number, line = lines[row]
+        problems.extend(diagnose_line(line, number))
+    broken = [violation for violation in violations(chunk.features, chunk.labels) if violation.row not in faulty]
+    problems.extend(violation.at_line(lines[violation.row][0]) for violation in broken)
     for problem in sorted(problems, key=lambda problem: problem.line):
         report(problem)
-    if broken:
-        faulty = {violation.row for violation in broken}
-        examples = [example for row, example in enumerate(examples) if row not in faulty]
-        values = np.delete(values, list(faulty), axis=0)
-    digests = np.frombuffer(b"".join(e.digest[:8] for e in examples), np.uint64)
-    return Chunk(values, [e.cell for e in examples], digests)
+    faulty |= {violation.row for violation in broken}
+    return _chunk([example for row, example in enumerate(examples) if row not in faulty]) if faulty else chunk
+
+
+def _chunk(examples: list[Example]) -> Chunk:
+    return Chunk(
+        features=np.frombuffer(b"".join(e.features for e in examples), "<f4").reshape(-1, FEATURES.size),
+        labels=np.frombuffer(b"".join(e.labels for e in examples), "<f4").reshape(-1, PREDICTIONS.size),
+        cells=[e.cell for e in examples],
+        digests=np.frombuffer(b"".join(e.digest[:8] for e in examples), np.uint64),
+    )
+
+
+def _finite(values: Floats) -> Mask:
+    """[rows]: every number of the row is finite."""
+    finite: Mask = np.all(np.isfinite(values), axis=1)
+    return finite
 
 
 def _sound_chunks(path: Path) -> Iterator[Chunk]:
@@ -131,7 +146,7 @@ def _sound_chunks(path: Path) -> Iterator[Chunk]:
     before = stamp(path)
     examples = 0
     for chunk in read_chunks(path, _refuse(path)):
-        examples += len(chunk.values)
+        examples += len(chunk.cells)
         yield chunk
     if stamp(path) != before:
         raise StorytellerError(f"{path}: the file changed while it was read; try again when it is complete")

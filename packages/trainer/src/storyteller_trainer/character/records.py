@@ -21,11 +21,13 @@ from storyteller_trainer.problems import Problem, ProblemKind
 #: The largest finite float32.
 FLOAT32_MAX = float.fromhex("0x1.fffffep127")
 
-_pack_features = struct.Struct(f"<{FEATURES.size}f").pack
-_pack_labels = struct.Struct(f"<{PREDICTIONS.size}f").pack
+# "@" is the machine's own byte order: little-endian, as the content hash wants it, wherever PyTorch is at home. With
+# "<", which would make sure of that, Python packs more slowly.
+_pack_features = struct.Struct(f"@{FEATURES.size}f").pack
+_pack_labels = struct.Struct(f"@{PREDICTIONS.size}f").pack
 
 
-class Cell(NamedTuple):
+class Cell(msgspec.Struct, frozen=True, order=True, gc=False):
     """The cell of the generator's matrix that an example was drawn from."""
 
     archetype_a: str
@@ -35,20 +37,12 @@ class Cell(NamedTuple):
     a_is_role_a: bool
 
 
-class _Cell(msgspec.Struct, gc=False):
-    archetype_a: str
-    archetype_b: str
-    dynamic: str
-    profile: str
-    a_is_role_a: bool
-
-
-_Exactly453 = Annotated[list[float], msgspec.Meta(min_length=FEATURES.size, max_length=FEATURES.size)]
-_Exactly42 = Annotated[list[float], msgspec.Meta(min_length=PREDICTIONS.size, max_length=PREDICTIONS.size)]
+_Exactly453 = Annotated[tuple[float, ...], msgspec.Meta(min_length=FEATURES.size, max_length=FEATURES.size)]
+_Exactly42 = Annotated[tuple[float, ...], msgspec.Meta(min_length=PREDICTIONS.size, max_length=PREDICTIONS.size)]
 
 
 class _Record(msgspec.Struct, gc=False):
-    cell: _Cell
+    cell: Cell
     features: _Exactly453
     labels: _Exactly42
     coherence_score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
@@ -62,25 +56,25 @@ class Example(NamedTuple):
     """What is kept of a sound line."""
 
     cell: Cell
-    #: Features, then labels: 495 little-endian float32.
-    values: bytes
-    #: SHA-256 of `values`.
+    #: 453 little-endian float32; infinite, like the labels, where the line's number is beyond float32.
+    features: bytes
+    #: 42 little-endian float32.
+    labels: bytes
+    #: SHA-256 of the features and labels.
     digest: bytes
 
 
 def parse_line(line: bytes) -> Example | None:
-    """The example in a line, or None when anything but a numeric rule (see `rules`) is broken."""
+    """The example in a line, or None when anything but the range of float32 or a rule (see `rules`) is broken."""
     try:
         record = _decode(line)
-        values = _pack_features(*record.features) + _pack_labels(*record.labels)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    digest = hashlib.sha256(values)
+    features, labels = _pack_features(*record.features), _pack_labels(*record.labels)
+    digest = hashlib.sha256(features + labels)
     if record.content_hash is not None and record.content_hash != digest.hexdigest():
         return None
-    cell = record.cell
-    key = Cell(cell.archetype_a, cell.archetype_b, cell.dynamic, cell.profile, cell.a_is_role_a)
-    return Example(key, values, digest.digest())
+    return Example(record.cell, features, labels, digest.digest())
 
 
 def diagnose_line(line: bytes, number: int) -> Iterator[Problem]:
@@ -117,13 +111,14 @@ _Fault = tuple[ProblemKind, str, str, str]
 
 def _cell_faults(record: dict[str, Any]) -> Iterator[_Fault]:
     if "cell" not in record:
-        yield ProblemKind.KEY, "cell", "there is none", f"an object with {', '.join(Cell._fields)} is expected"
+        expected = f"an object with {', '.join(Cell.__struct_fields__)} is expected"
+        yield ProblemKind.KEY, "cell", "there is none", expected
         return
     cell = record["cell"]
     if not isinstance(cell, dict):
         yield ProblemKind.TYPE, "cell", _show(cell), "an object is expected"
         return
-    for name in Cell._fields:
+    for name in Cell.__struct_fields__:
         wanted, word = (bool, "true or false") if name == "a_is_role_a" else (str, "a string")
         if name not in cell:
             yield ProblemKind.KEY, f"cell.{name}", "there is none", f"{word} is expected"

@@ -84,19 +84,25 @@ def _label_one_hots() -> _OneHots:
 def _broken(values: Floats, rules: _OneHots) -> tuple[Mask, Mask, Mask]:
     """Three masks [rows, G]: groups that are not one-hot, groups that are all zero, groups whose slot is all zero."""
     nonzero = values != 0
-    filled = _counts(nonzero, rules.groups)
+    before = _running_sum(nonzero)
+    filled = _counts(before, rules.groups)
     broken = filled != 1
     # A number other than 0 and 1 is rare, so its group is looked for only where there is one.
     strange = nonzero & (values != 1) & rules.columns
     if strange.any():
-        broken |= _counts(strange, rules.groups) != 0
-    return broken, filled == 0, _counts(nonzero, rules.slots) == 0
+        broken |= _counts(_running_sum(strange), rules.groups) != 0
+    return broken, filled == 0, _counts(before, rules.slots) == 0
 
 
-def _counts(mask: Mask, runs: NDArray[np.intp]) -> NDArray[np.int16]:
-    """[rows, runs]: how many columns of each run are set."""
+def _running_sum(mask: Mask) -> NDArray[np.int16]:
+    """[rows, columns + 1]: how many of the columns before each one are set."""
     before = np.zeros((len(mask), mask.shape[1] + 1), np.int16)
     np.cumsum(mask, axis=1, out=before[:, 1:])
+    return before
+
+
+def _counts(before: NDArray[np.int16], runs: NDArray[np.intp]) -> NDArray[np.int16]:
+    """[rows, runs]: how many columns of each run are set, by the running sum."""
     first, stop = runs
     counts: NDArray[np.int16] = before[:, stop] - before[:, first]
     return counts

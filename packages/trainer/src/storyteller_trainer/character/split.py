@@ -13,6 +13,7 @@ import hashlib
 import json
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
@@ -41,8 +42,8 @@ def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: f
     """
     if len(names) < 2:
         raise StorytellerError(
-            f"all {len(cells)} examples come from one cell {tuple(names[0])}; validation needs cells of its own: "
-            f"add examples from other cells"
+            f"all {len(cells)} examples come from one cell {msgspec.structs.astuple(names[0])}; "
+            f"validation needs cells of its own: add examples from other cells"
         )
     sizes = np.bincount(cells, minlength=len(names))
     wanted = fraction * len(cells)
@@ -69,4 +70,4 @@ def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: f
 
 
 def _order(cell: Cell, seed: int) -> bytes:
-    return hashlib.sha256(json.dumps([seed, *cell]).encode()).digest()
+    return hashlib.sha256(json.dumps([seed, *msgspec.structs.astuple(cell)]).encode()).digest()

@@ -64,7 +64,7 @@ def survey(paths: Sequence[Path]) -> Survey:
             yield from read_chunks(path, log.add)
 
     def keep(features: Floats, labels: Floats) -> None:
-        kept.append(labels.copy())
+        kept.append(labels)
         slots.update(_filled(features))
 
     keys = gather(chunks(), keep)
