@@ -35,6 +35,7 @@ from storyteller_trainer.character.batches import Side
 from storyteller_trainer.character.recipe import RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.train import Trainer
+from storyteller_trainer.device import subnormals_as_zero
 from storyteller_trainer.sample.generate import SampleDataset, generate_dataset
 
 RESULTS = ARTIFACTS / "bench_recipe.json"
@@ -138,6 +139,7 @@ def _data(descriptors: str, examples: int, test_examples: int) -> _Data:
     return _Data(generate_dataset(plan.descriptors, plan.config), make_unseen_set(plan, test_examples))
 
 
+@subnormals_as_zero()
 def execute(run: Run) -> Result:
     """Trains, keeps the best epoch of the validation side, and judges it on the test set."""
     sample, test = _data(run.descriptors, run.examples, run.test_examples)

@@ -87,21 +87,31 @@ class Cache:
     def digest(self, path: Path) -> str:
         """SHA-256, hex, of a file, taken from the note on it when the file is unchanged since."""
         found = stamp(path)
-        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
-        note = self._root / "stat" / f"{name}.json"
-        try:
-            known = msgspec.json.decode(note.read_bytes(), type=_Known)
-            if known.stamp == found and known.noted_ns - found.mtime_ns > RACY_NS:
-                return known.sha256
-        except (OSError, msgspec.DecodeError):
-            pass
+        if noted := self._noted(path, found):
+            return noted
         now = time.time_ns()
         digest = sha256(path)
         try:
-            write_atomic(note, msgspec.json.encode(_Known(str(path.resolve()), found, digest, now)))
+            write_atomic(self._note(path), msgspec.json.encode(_Known(str(path.resolve()), found, digest, now)))
         except StorytellerError as error:
             self._complain(error)
         return digest
+
+    def holds(self, path: Path) -> bool:
+        """Whether the arrays of a file are known to be here, without reading the file."""
+        noted = self._noted(path, stamp(path))
+        return noted is not None and self.load(noted) is not None
+
+    def _note(self, path: Path) -> Path:
+        return self._root / "stat" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
+
+    def _noted(self, path: Path, now: Stamp) -> str | None:
+        try:
+            known = msgspec.json.decode(self._note(path).read_bytes(), type=_Known)
+        except (OSError, msgspec.DecodeError):
+            return None
+        believed = known.stamp == now and known.noted_ns - now.mtime_ns > RACY_NS
+        return known.sha256 if believed else None
 
     def load(self, digest: str) -> Arrays | None:
         """The arrays of a file, memory-mapped and read-only, or None when they are not (or no longer) there whole."""

@@ -186,7 +186,7 @@ def _train(
     with distributed.process_group(place):
         say = notify if distributed.is_leader() else _ignore
         places = distributed.one_before_the_others(lambda: _places(data, say))
-        dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir))
+        dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
         for line in (*dataset.notices, distributed.describe(describe_device(place))):
             say(line)
         try:

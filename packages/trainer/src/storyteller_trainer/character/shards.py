@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from storyteller_schema.errors import StorytellerError
 
 from storyteller_trainer.character.arrays import count_duplicates
 from storyteller_trainer.character.dataset import CACHE, CharacterDataset, load_dataset
+from storyteller_trainer.character.parallel import fill_cache
 from storyteller_trainer.character.rows import Stacked
 from storyteller_trainer.character.summary import Ceiling, told_ceiling
 from storyteller_trainer.sample.irreducible import combine
+from storyteller_trainer.source import check_file
 
 #: What is read of a folder.
 PATTERNS = ("*.jsonl", "*.jsonl.gz")
@@ -51,12 +53,21 @@ def find_shards(places: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def load_shards(files: Sequence[Path], cache_dir: Path | None = CACHE) -> CharacterDataset:
+def load_shards(
+    files: Sequence[Path], cache_dir: Path | None = CACHE, notify: Callable[[str], None] = lambda line: None
+) -> CharacterDataset:
     """Reads and checks one or more training files, each by itself kept in the cache.
+
+    Args:
+        notify: called with lines for the user.
 
     Raises:
         StorytellerError: the first thing that is wrong with a file.
     """
+    for file in files:
+        check_file(file)
+    if cache_dir:
+        fill_cache(files, cache_dir, notify)
     parts = [load_dataset(file, cache_dir) for file in files]
     return parts[0] if len(parts) == 1 else join_datasets(parts)
 
