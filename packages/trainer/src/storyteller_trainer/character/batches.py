@@ -140,10 +140,7 @@ class MappedSide:
     def _read(self, members: Tensor) -> Batch:
         """Examples of this side by their positions in `rows`, copied to the device."""
         rows = self.rows[members.numpy()]
-        batch = Batch(*(torch.from_numpy(table[rows]).to(self.device) for table in (self.features, self.labels)))
-        for table in (self.features, self.labels):
-            release(table)
-        return batch
+        return Batch(*(_copy(table, rows, self.device) for table in (self.features, self.labels)))
 
 
 def make_sides(
@@ -151,5 +148,18 @@ def make_sides(
 ) -> list[Source]:
     """The sides of a split, resident if all features together take at most `memory_limit` bytes."""
     if len(features) * FEATURES.size * 4 <= memory_limit:
-        return [Side.of(features[rows], labels[rows], device) for rows in split]
+        return [Side(_copy(features, rows, device), _copy(labels, rows, device)) for rows in split]
     return [MappedSide(features, labels, rows, device) for rows in split]
+
+
+def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:
+    """Some rows [len(rows), columns] on the device.
+
+    Read window by window: mapped pages count as memory of the process, and all of them together would be a second copy.
+    """
+    found = torch.empty(len(rows), table.shape[1], device=device)
+    for start in range(0, len(rows), WINDOW):
+        part = rows[start : start + WINDOW]
+        found[start : start + len(part)] = torch.from_numpy(table[part])
+        release(table)
+    return found
