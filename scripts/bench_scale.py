@@ -1,6 +1,6 @@
 """How loading and training grow with the data: from thousands of examples to millions, as a Markdown table.
 
-    python scripts/bench_scale.py                                 # 15,000 to 2,000,000; half an hour, 10 GB of disk
+    python scripts/bench_scale.py                                 # 15,000 to 2,000,000; a quarter of an hour, 12 GB of disk
     python scripts/bench_scale.py --sizes 3000 6000 --shard 3000  # a quick look
 
 Every size is made as JSONL files of at most --shard examples and then, each in a process of its own, loaded with an
@@ -114,7 +114,7 @@ def main() -> None:
     """Measures every size, and keeps what is done after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[15_000, 150_000, 600_000, 2_000_000])
-    parser.add_argument("--shard", type=int, default=500_000, help="examples in a file, at most [%(default)s]")
+    parser.add_argument("--shard", type=int, default=100_000, help="examples in a file, at most [%(default)s]")
     parser.add_argument("--folder", type=Path, help="where the data is made, for a disk that has room for it")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
