@@ -1,6 +1,6 @@
 """How loading and training grow with the data: from thousands of examples to millions, as a Markdown table.
 
-    python scripts/bench_scale.py                                 # 15,000 to 2,000,000; a quarter of an hour, 12 GB of disk
+    python scripts/bench_scale.py                               # 15,000 to 2,000,000; a quarter of an hour, 12 GB
     python scripts/bench_scale.py --sizes 3000 6000 --shard 3000  # a quick look
 
 Every size is made as JSONL files of at most --shard examples and then, each in a process of its own, loaded with an

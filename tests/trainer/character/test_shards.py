@@ -14,7 +14,6 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.cli import main
 from storyteller_trainer.character.dataset import manifest_path
-from storyteller_trainer.character.rows import Stacked, release
 from storyteller_trainer.character.shards import find_shards, load_shards
 from storyteller_trainer.character.survey import survey
 
@@ -125,22 +124,3 @@ def test_the_command_takes_a_folder(files: list[Path]) -> None:
     assert json.loads(done.stdout)["data"]["examples"] == 90
     done = CliRunner().invoke(main, [*map(str, files), "--validate-only", "--json"])
     assert json.loads(done.stdout)["examples"] == 90
-
-
-def test_rows_of_several_arrays() -> None:
-    parts = [np.arange(n * 2, dtype=np.float32).reshape(n, 2) + 100 * n for n in (3, 1, 4)]
-    whole, stacked = np.concatenate(parts), Stacked(parts)
-    assert (len(stacked), stacked.shape) == (8, (8, 2))
-    for rows in ([0, 7, 3, 3], [2], [], list(range(8))):
-        np.testing.assert_array_equal(stacked[np.array(rows, np.intp)], whole[rows])
-    np.testing.assert_array_equal(np.asarray(stacked), whole)
-
-
-def test_what_was_released_can_be_read_again(tmp_path: Path) -> None:
-    values = np.arange(8192, dtype=np.float32).reshape(-1, 2)
-    np.save(tmp_path / "a.npy", values)
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    for rows in (mapped, Stacked([np.asarray(mapped)])):
-        np.testing.assert_array_equal(rows[np.array([5])], values[[5]])
-        release(rows)
-        np.testing.assert_array_equal(rows[np.array([5])], values[[5]])

@@ -7,8 +7,9 @@ shuffled. So a block is read in one piece and only one window is in memory. docs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from storyteller_schema.features import FEATURES
 from torch import Tensor
 
-from storyteller_trainer.character.rows import Rows, release
+from storyteller_trainer.character.rows import Rows, fetch_ahead, release
 from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.character.standardize import Standardizer
 
@@ -122,25 +123,37 @@ class MappedSide:
         sequence = (starts[:, None] + torch.arange(BLOCK)).flatten()
         sequence = sequence[sequence < len(self)]
         # A window is a whole number of batches, so that only the last batch of all can be a smaller one.
-        for members in torch.split(sequence, size * max(1, WINDOW // size)):
-            window = self._read(members.sort().values)
-            order = torch.randperm(len(members), generator=generator).to(self.device)
+        windows = torch.split(sequence, size * max(1, WINDOW // size))
+        for window in self._read_all([members.sort().values for members in windows]):
+            order = torch.randperm(len(window.features), generator=generator).to(self.device)
             for rows in torch.split(order, size):
                 yield Batch(window.features[rows], window.labels[rows])
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """As in `Source`."""
-        for members in torch.split(torch.arange(len(self)), size):
-            yield self._read(members)
+        yield from self._read_all(torch.split(torch.arange(len(self)), size))
 
     def standardizer(self) -> Standardizer:
         """As in `Source`, in one pass over the files."""
         return Standardizer.of_parts(batch.features for batch in self.in_order(PASS))
 
-    def _read(self, members: Tensor) -> Batch:
-        """Examples of this side by their positions in `rows`, copied to the device."""
-        rows = self.rows[members.numpy()]
-        return Batch(*(_copy(table, rows, self.device) for table in (self.features, self.labels)))
+    def _read_all(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+        """Examples of this side, copied to the device part by part; while one is worked on, the disk reads the next.
+
+        Args:
+            parts: positions in `rows`, each ascending.
+        """
+        self._fetch_ahead(parts[0])
+        for part, following in zip_longest(parts, parts[1:]):
+            rows = self.rows[part.numpy()]
+            batch = Batch(_copy(self.features, rows, self.device), _copy(self.labels, rows, self.device))
+            if following is not None:
+                self._fetch_ahead(following)
+            yield batch
+
+    def _fetch_ahead(self, part: Tensor) -> None:
+        for table in (self.features, self.labels):
+            fetch_ahead(table, self.rows[part.numpy()])
 
 
 def make_sides(
