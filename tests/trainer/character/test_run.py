@@ -21,6 +21,7 @@ from storyteller_trainer.character.run import Interrupted, train_character_model
 from storyteller_trainer.character.summary import RunSummary
 from storyteller_trainer.character.train import Trainer
 from storyteller_trainer.checkpoint import read_metadata, read_tensors, save_tensors
+from storyteller_trainer.claim import claimed
 from storyteller_trainer.progress import EpochProgress
 
 CPU = torch.device("cpu")
@@ -357,6 +358,15 @@ def test_a_second_ctrl_c_stops_at_once(data: CharacterDataset, monkeypatch: pyte
 
 
 # --- other faults -----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_which_another_run_is_at_work(data: CharacterDataset) -> None:
+    train(data)
+    before = results()
+    with claimed(Path("run")), pytest.raises(StorytellerError, match=r"^run: another run is at work in this folder"):
+        train(data, resume=True, epochs=4)
+    assert results() == before
+    train(data, resume=True, epochs=4)
 
 
 def test_a_folder_that_cannot_be_written_to(data: CharacterDataset) -> None:

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.claim import claimed
 from storyteller_trainer.events import checkpoint, run, train
 from storyteller_trainer.events.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.dataset import EventDataset, load_events
@@ -356,3 +357,10 @@ def test_the_summary_reads_well(dataset: EventDataset, request_for: RequestFor) 
     assert "F1 CHARACTER" in labels
     assert len(labels) == 3 + 8 + 7
     assert closing_lines(summary, request.folder)[-1] == f"best model: {request.folder}"
+
+
+def test_a_folder_in_which_another_run_is_at_work(dataset: EventDataset, request_for: RequestFor) -> None:
+    request = request_for()
+    with claimed(request.folder), pytest.raises(StorytellerError, match="another run is at work in this folder"):
+        train_classifier(dataset, request, CPU)
+    assert not list(request.folder.iterdir())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
 from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Trainer
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
+from storyteller_trainer.claim import claimed
 from storyteller_trainer.device import subnormals_as_zero
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
@@ -116,7 +118,7 @@ def train_character_model(
 
     Raises:
         StorytellerError: the data cannot be split, the resumed run was another one, training diverged, or the folder
-            cannot be written to.
+            cannot be written to or is another run's.
         Interrupted: Ctrl-C.
     """
     last = folder / LAST
@@ -138,16 +140,20 @@ def train_character_model(
     with distributed.agreed():
         _check_same_data(data, plan.data_hash)
     run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
-    if plan.course:
-        run.load(plan.course)
-        notify(f"Going on with {folder} after epoch {plan.course.epoch}")
-    else:
-        if resume:
-            notify(f"{folder} holds no run to go on with: beginning one")
-        elif (folder / BEST).exists():
-            notify(f"{folder} holds an earlier run: its best stays until the first epoch of this one is done")
-        run.begin()
-    return run.execute()
+    with ExitStack() as stack:
+        with distributed.agreed():
+            if distributed.is_leader():
+                stack.enter_context(claimed(folder))
+        if plan.course:
+            run.load(plan.course)
+            notify(f"Going on with {folder} after epoch {plan.course.epoch}")
+        else:
+            if resume:
+                notify(f"{folder} holds no run to go on with: beginning one")
+            elif (folder / BEST).exists():
+                notify(f"{folder} holds an earlier run: its best stays until the first epoch of this one is done")
+            run.begin()
+        return run.execute()
 
 
 class _Run:

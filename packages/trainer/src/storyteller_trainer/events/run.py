@@ -20,6 +20,7 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 
+from storyteller_trainer.claim import claimed
 from storyteller_trainer.events.checkpoint import (
     BEST,
     EventMetadata,
@@ -91,17 +92,19 @@ def train_classifier(
 
     Raises:
         StorytellerError: the encoder cannot be loaded, the data cannot be split, the resumed run was another one, a
-            loss is no number, or the folder cannot be written to.
+            loss is no number, or the folder cannot be written to or is another run's.
         Interrupted: Ctrl-C.
     """
-    try:
-        return _Run(dataset, request, device, notify).execute()
-    except NonFiniteError as error:
-        if not request.cpu_on_nan or device.type == "cpu":
-            raise
-        notify(f"{error}")
-        notify("Continuing on the CPU, as --on-nan cpu asks")
-        return _Run(dataset, replace(request, resume=True), torch.device("cpu"), notify).execute()
+    run = _Run(dataset, request, device, notify)
+    with claimed(request.folder):
+        try:
+            return run.execute()
+        except NonFiniteError as error:
+            if not request.cpu_on_nan or device.type == "cpu":
+                raise
+            notify(f"{error}")
+            notify("Continuing on the CPU, as --on-nan cpu asks")
+            return _Run(dataset, replace(request, resume=True), torch.device("cpu"), notify).execute()
 
 
 class _Run:
