@@ -27,7 +27,7 @@ from storyteller_trainer.character.standardize import Standardizer
 BLOCK = 128
 #: Examples shuffled together: 512 blocks, 130 MB.
 WINDOW = 65_536
-#: Examples read at once where the order does not matter: 16 MB.
+#: Examples read at once: 16 MB.
 PASS = 8192
 
 
@@ -168,11 +168,11 @@ def make_sides(
 def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:
     """Some rows [len(rows), columns] on the device.
 
-    Read window by window: mapped pages count as memory of the process, and all of them together would be a second copy.
+    Read a few at a time: mapped pages count as memory of the process, and all of them together would be a second copy.
     """
     found = torch.empty(len(rows), table.shape[1], device=device)
-    for start in range(0, len(rows), WINDOW):
-        part = rows[start : start + WINDOW]
+    for start in range(0, len(rows), PASS):
+        part = rows[start : start + PASS]
         found[start : start + len(part)] = torch.from_numpy(table[part])
         release(table)
     return found

@@ -20,8 +20,8 @@ class Recipe:
     """Examples in one step."""
 
     accumulate: int = 1
-    """The gradient of a batch is computed in this many parts, one after the other, by several processes side by side.
-    All of them count in one step; one part less has the same result, up to rounding."""
+    """The gradient of a batch is added up from that of this many parts, which one process computes one after the other
+    and several divide among themselves. It changes nothing but how sums are rounded."""
 
     optimizer: str = "adamw"
     """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
@@ -87,8 +87,9 @@ class Recipe:
     emotion_weight: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "patience"):
+        for name in ("epochs", "batch_size", "patience"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("accumulate", 1 <= self.accumulate <= self.batch_size, f"from 1 to batch_size, {self.batch_size}")
         self._require("lr_patience", self.lr_patience >= 0, "0 or more")
         self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")
         for name in ("learning_rate", "muon_learning_rate"):
