@@ -31,7 +31,23 @@ def test_a_claim_ends_with_its_block_and_leaves_nothing() -> None:
             claimed(FOLDER),
         ):
             pass
-    assert not list(FOLDER.iterdir())
+        assert not FOLDER.exists(), "it was made for the claim, and nothing came of it"
+
+
+@pytest.mark.parametrize("content", [["run.json"], []], ids=["of a run", "empty"])
+def test_a_folder_that_was_there_stays(content: list[str]) -> None:
+    FOLDER.mkdir(parents=True)
+    for name in content:
+        (FOLDER / name).touch()
+    with claimed(FOLDER):
+        pass
+    assert [file.name for file in FOLDER.iterdir()] == content
+
+
+def test_a_folder_that_holds_something_by_now_stays() -> None:
+    with claimed(FOLDER):
+        (FOLDER / "run.json").touch()
+    assert (FOLDER / "run.json").exists()
 
 
 def test_a_killed_process_claims_nothing() -> None:

@@ -365,6 +365,8 @@ def test_a_folder_in_which_another_run_is_at_work(data: CharacterDataset) -> Non
     before = results()
     with claimed(Path("run")), pytest.raises(StorytellerError, match=r"^run: another run is at work in this folder"):
         train(data, resume=True, epochs=4)
+    with claimed(Path("run")), pytest.raises(StorytellerError, match="another run is at work"):
+        train(data, resume=True, batch_size=7)  # nor is it looked at what the folder holds
     assert results() == before
     train(data, resume=True, epochs=4)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
@@ -15,12 +15,13 @@ from storyteller_schema.errors import StorytellerError
 def claimed(folder: Path) -> Iterator[None]:
     """Keeps other runs out of a folder, which is made if it is not there.
 
-    The system forgets the claim when the process ends, however it ends, and nothing is left in the folder. On a file
-    system without locks, which some network ones are, nobody is kept out.
+    The system forgets the claim when the process ends, however it ends, and nothing is left in the folder; one that was
+    made and stayed empty goes again. On a file system without locks, which some network ones are, nobody is kept out.
 
     Raises:
         StorytellerError: another run holds the folder, or it cannot be made.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
@@ -37,4 +38,7 @@ def claimed(folder: Path) -> Iterator[None]:
             pass  # no locks here, as on some network file systems
         yield
     finally:
+        if made:
+            with suppress(OSError):  # it holds a run now
+                folder.rmdir()
         os.close(descriptor)

@@ -136,14 +136,15 @@ def train_character_model(
             memory_limit=memory_limit,
         )
 
-    plan = distributed.by_leader(decide, _Plan)
-    with distributed.agreed():
-        _check_same_data(data, plan.data_hash)
-    run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
     with ExitStack() as stack:
+        # Before anything is read from the folder: another run would go on changing it.
         with distributed.agreed():
             if distributed.is_leader():
                 stack.enter_context(claimed(folder))
+        plan = distributed.by_leader(decide, _Plan)
+        with distributed.agreed():
+            _check_same_data(data, plan.data_hash)
+        run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
         if plan.course:
             run.load(plan.course)
             notify(f"Going on with {folder} after epoch {plan.course.epoch}")

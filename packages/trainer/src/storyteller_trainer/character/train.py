@@ -118,9 +118,9 @@ class Trainer:
         self._validation = validation
         self._device = train.device
         torch.manual_seed(epoch_seed(recipe.seed, 0))
+        in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
-        in_parts = len(distributed.shares(recipe.batch_size, recipe.accumulate)) * distributed.size() > 1
         self.network = TrainingNetwork(recipe.dropout, in_parts).to(self._device)
         #: How the network in training sees its inputs.
         self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)

@@ -95,10 +95,10 @@ def train_classifier(
             loss is no number, or the folder cannot be written to or is another run's.
         Interrupted: Ctrl-C.
     """
-    run = _Run(dataset, request, device, notify)
+    # Before anything is read from the folder: another run would go on changing it.
     with claimed(request.folder):
         try:
-            return run.execute()
+            return _Run(dataset, request, device, notify).execute()
         except NonFiniteError as error:
             if not request.cpu_on_nan or device.type == "cpu":
                 raise
