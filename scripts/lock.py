@@ -1,114 +1,247 @@
-"""Keeps `requirements.lock` and the resolution the same.
+"""Keeps `requirements.txt`, the locked versions of the workspace, true.
 
-    python scripts/lock.py check --uv uv    # resolve afresh, fail when a version or a hash differs from the lock
-    python scripts/lock.py write --uv uv    # move the day of the resolution to today, resolve, rewrite the lock
+    python scripts/lock.py check     # offline: lock, manifests and pins agree, every line has a hash (`make setup`)
+    python scripts/lock.py write     # resolve after a change of dependencies; what still fits stays (`make lock`)
+    python scripts/lock.py write --upgrade    # move everything to the newest versions
+    python scripts/lock.py compare   # what the newest versions are, by a fresh resolution (`make lock-check`)
 
-Run by `make setup` and `make lock`, before there is a virtual environment: standard library only.
+`requirements.txt` holds every version with its hashes, for all platforms, and no addresses; `make setup` installs it
+as it is. The same versions stand as constraints in `pyproject.toml`, between two marks, so that `uv sync`, `uv run`
+and `uv add` keep to them. `write` makes both.
 
-`uv.lock` records the addresses of whichever package index the machine uses, so it stays out of git. What is committed
-is the export without addresses; versions and hashes are compared, not text, so another uv may format it otherwise.
+Standard library and uv only: this runs before there is an environment.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
+LOCK = "requirements.txt"
+PROJECT = "pyproject.toml"
 HEADER = """\
-# Every version of the workspace with its hashes, for all platforms. Written by `make lock`; `make setup` checks it.
+# Every version of the workspace with its hashes, for all platforms: `make lock` writes it, `make setup` installs it.
 """
-EXPORT = [
-    *("export", "--quiet", "--frozen", "--all-packages", "--all-extras", "--all-groups"),
-    *("--no-emit-workspace", "--no-header", "--no-annotate", "--format", "requirements-txt"),
-]
+BEGIN, END = "# locked versions: begin", "# locked versions: end"
+# A release is taken when it has been out for so long: time enough for a broken or hijacked one to be noticed.
+COOLDOWN_DAYS = 7
 
 
 class LockError(Exception):
-    """The resolution and the committed lock cannot be brought together."""
+    """The lock and what it is held against do not agree, or uv could not resolve."""
 
 
-def pins(text: str) -> dict[str, frozenset[str]]:
-    """Each `name==version` of a requirements file, with its hashes."""
-    logical = re.sub(r"\\\n", " ", text)
-    found: dict[str, frozenset[str]] = {}
-    for line in logical.splitlines():
-        match = re.match(r"([A-Za-z0-9._-]+==[^\s;\\]+)", line)
-        if match:
-            hashes = frozenset(re.findall(r"--hash=(\S+)", line))
-            found[match[1]] = found.get(match[1], frozenset()) | hashes
+def normalize(name: str) -> str:
+    """A project name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def entries(text: str) -> list[tuple[str, frozenset[str]]]:
+    """Each requirement of a requirements file, marker included, with its hashes, in order."""
+    found = []
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        if line.strip() and not line.startswith("#"):
+            requirement = re.split(r"\s--hash", line)[0].strip()
+            found.append((requirement, frozenset(re.findall(r"--hash=(\S+)", line))))
     return found
 
 
-def differences(committed: dict[str, frozenset[str]], fresh: dict[str, frozenset[str]]) -> list[str]:
-    """One line for every pin or hash that is on one side only."""
-    lines = [f"only in requirements.lock: {pin}" for pin in sorted(committed.keys() - fresh.keys())]
-    lines += [f"only in the fresh resolution: {pin}" for pin in sorted(fresh.keys() - committed.keys())]
-    for pin in sorted(committed.keys() & fresh.keys()):
-        if committed[pin] != fresh[pin]:
-            missing, added = len(committed[pin] - fresh[pin]), len(fresh[pin] - committed[pin])
-            lines.append(
-                f"other hashes: {pin} ({missing} only in requirements.lock, {added} only in the fresh resolution)"
-            )
-    return lines
+def versions(text: str) -> dict[str, str]:
+    """The locked requirement of each project: `{"numpy": "numpy==2.4.6"}`; several, joined, where platforms differ."""
+    found: dict[str, str] = {}
+    for requirement, _ in entries(text):
+        name = normalize(re.split(r"[=\s;]", requirement)[0])
+        found[name] = f"{found[name]}, {requirement}" if name in found else requirement
+    return found
 
 
-def uv(executable: str, *arguments: str) -> str:
-    """Runs uv in the workspace and returns its standard output."""
-    try:
-        done = subprocess.run([executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    except OSError as error:
-        raise LockError(f"cannot run uv at {executable}: {error.strerror}; set UV to its path") from error
-    if done.returncode:
-        raise LockError(f"`uv {arguments[0]}` failed; its message stands above")
-    return done.stdout
+def constraint_block(text: str) -> str:
+    """The part of pyproject.toml that makes uv's own commands keep to the lock."""
+    # TOML in single quotes: markers hold double ones once uv has written them.
+    pins = [requirement.replace("'", '"') for requirement, _ in entries(text)]
+    build = [pin for pin in pins if pin.startswith(("hatchling==", "editables=="))]
+    return "\n".join(
+        [
+            f"{BEGIN} (written by `make lock`)",
+            "constraint-dependencies = [",
+            *(f"    '{pin}'," for pin in pins),
+            "]",
+            "build-constraint-dependencies = [",
+            *(f"    '{pin}'," for pin in build),
+            "]",
+            END,
+        ]
+    )
 
 
-def resolve(executable: str) -> str:
-    """Resolves from nothing, as of the day in pyproject.toml, and returns the export."""
-    # --upgrade: an older uv.lock must not pull the resolution towards the versions it knew.
-    uv(executable, "lock", "--quiet", "--upgrade")
-    return uv(executable, *EXPORT)
+def split_project(text: str) -> tuple[str, str, str]:
+    """pyproject.toml before, inside and after the marked block."""
+    match = re.search(rf"(?ms)^{BEGIN}.*?^{END}$", text)
+    if match is None:
+        raise LockError(f"{PROJECT} has no block between `{BEGIN}` and `{END}`: restore it from git")
+    return text[: match.start()], match[0], text[match.end() :]
 
 
-def check(executable: str) -> None:
-    """Fails when a fresh resolution differs from requirements.lock in a version or a hash."""
-    found = differences(pins(LOCK.read_text(encoding="utf-8")), pins(resolve(executable)))
+def declared(root: Path) -> dict[str, str]:
+    """Every project that a manifest of the workspace asks for, with the manifest that does."""
+    found: dict[str, str] = {}
+    for manifest in manifests(root):
+        data = tomllib.loads((root / manifest).read_text(encoding="utf-8"))
+        project = data["project"]
+        asked = [*project.get("dependencies", []), *data.get("build-system", {}).get("requires", [])]
+        for group in [*project.get("optional-dependencies", {}).values(), *data.get("dependency-groups", {}).values()]:
+            asked += [requirement for requirement in group if isinstance(requirement, str)]
+        for requirement in asked:
+            found.setdefault(normalize(re.split(r"[^A-Za-z0-9._-]", requirement.strip())[0]), str(manifest))
+    return found
+
+
+def members(root: Path) -> set[str]:
+    """The names of the workspace's own packages."""
+    return {
+        normalize(tomllib.loads((root / manifest).read_text(encoding="utf-8"))["project"]["name"])
+        for manifest in manifests(root)
+    }
+
+
+def manifests(root: Path) -> list[Path]:
+    """The pyproject.toml files of the workspace, relative to its root."""
+    return [Path(PROJECT), *sorted(path.relative_to(root) for path in root.glob(f"packages/*/{PROJECT}"))]
+
+
+def faults(root: Path) -> list[str]:
+    """What does not agree between requirements.txt and the manifests; needs no network."""
+    text = (root / LOCK).read_text(encoding="utf-8")
+    found = [f"{LOCK}: {requirement} has no hash" for requirement, hashes in entries(text) if not hashes]
+    found += [
+        f"{LOCK}: {requirement} fixes no version"
+        for requirement, _ in entries(text)
+        if not re.match(r"[A-Za-z0-9._-]+==[^\s*]+(\s*;.*)?$", requirement)
+    ]
+    if split_project((root / PROJECT).read_text(encoding="utf-8"))[1] != constraint_block(text):
+        found.append(f"{PROJECT}: the block `{BEGIN}` does not hold the versions of {LOCK}")
+    locked = versions(text).keys() | members(root)
+    found += [f"{manifest}: {name} is not in {LOCK}" for name, manifest in declared(root).items() if name not in locked]
+    return found
+
+
+def check(root: Path) -> None:
+    """Raises LockError when the committed files contradict each other."""
+    found = faults(root)
     if found:
         listed = "\n  ".join(found)
         raise LockError(
-            f"requirements.lock does not match what uv resolves:\n  {listed}\n"
-            "After a change of dependencies run `make lock` and commit the file; "
-            "otherwise the package index serves something else than it did"
+            f"the locked versions do not agree with the manifests:\n  {listed}\n"
+            "After a change of dependencies run `make lock` and commit the files that it writes"
         )
 
 
-def write(executable: str) -> None:
-    """Moves `exclude-newer` to today (UTC) and rewrites requirements.lock."""
-    project = ROOT / "pyproject.toml"
-    today = datetime.datetime.now(datetime.UTC).date()
-    text, count = re.subn(
-        r'(?m)^exclude-newer = "[^"]*"', f'exclude-newer = "{today}T00:00:00Z"', project.read_text(encoding="utf-8")
+def resolve(root: Path, executable: str, *, upgrade: bool, cooldown: int) -> str:
+    """Resolves the workspace for all platforms, in a copy of its manifests, and returns the new lock.
+
+    Args:
+        root: The workspace.
+        executable: uv.
+        upgrade: Whether to move to the newest versions; otherwise what is locked and still fits stays.
+        cooldown: Days that a release must have been out; 0 takes any, and is what an index without upload times needs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for manifest in manifests(root):
+            (copy / manifest).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / manifest, copy / manifest)
+        # The old pins must not hold the resolution back.
+        before, _, after = split_project((copy / PROJECT).read_text(encoding="utf-8"))
+        (copy / PROJECT).write_text(before + after, encoding="utf-8")
+        if not upgrade:
+            shutil.copyfile(root / LOCK, copy / LOCK)
+        own = [argument for name in sorted(members(root)) for argument in ("--no-emit-package", name)]
+        command = [
+            *(executable, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"),
+            *("--no-header", "--group", "dev", *own, "--output-file", LOCK),
+            *(["--exclude-newer", f"{cooldown} days"] if cooldown else []),
+            # What was looked up a moment ago is looked up again, or the second resolution would only repeat the cache.
+            *("--refresh", PROJECT),
+        ]
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        try:
+            done = subprocess.run(command, cwd=copy, env=environment, stdout=subprocess.DEVNULL, check=False)
+        except OSError as error:
+            raise LockError(f"cannot run uv at {executable}: {error.strerror}; set UV to its path") from error
+        if done.returncode:
+            raise LockError("uv could not resolve the dependencies; its message stands above")
+        return HEADER + (copy / LOCK).read_text(encoding="utf-8")
+
+
+def differences(old: str, new: str) -> list[str]:
+    """One line for every project whose version or hashes are not the same in two locks."""
+    was, now = versions(old), versions(new)
+    lines = [f"no longer needed: {was[name]}" for name in sorted(was.keys() - now.keys())]
+    lines += [f"new: {now[name]}" for name in sorted(now.keys() - was.keys())]
+    lines += [f"{was[name]} -> {now[name]}" for name in sorted(was.keys() & now.keys()) if was[name] != now[name]]
+    old_hashes, new_hashes = dict(entries(old)), dict(entries(new))
+    for requirement in sorted(old_hashes.keys() & new_hashes.keys()):
+        gone = len(old_hashes[requirement] - new_hashes[requirement])
+        added = len(new_hashes[requirement] - old_hashes[requirement])
+        if gone or added:
+            lines.append(f"other files: {requirement} ({gone} no longer served, {added} added)")
+    return lines
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it onto it."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def write(root: Path, executable: str, *, upgrade: bool, cooldown: int) -> None:
+    """Resolves twice and, when both times agree, rewrites requirements.txt and the block in pyproject.toml."""
+    first, second = (resolve(root, executable, upgrade=upgrade, cooldown=cooldown) for _ in range(2))
+    if first != second:
+        listed = "\n  ".join(differences(first, second))
+        raise LockError(f"two resolutions in a row differ, nothing was written; try again later:\n  {listed}")
+    changed = differences((root / LOCK).read_text(encoding="utf-8"), first)
+    before, _, after = split_project((root / PROJECT).read_text(encoding="utf-8"))
+    replace(root / LOCK, first)
+    replace(root / PROJECT, before + constraint_block(first) + after)
+    print("\n".join(changed) if changed else "no version has changed")
+
+
+def compare(root: Path, executable: str, *, cooldown: int) -> bool:
+    """Prints what `write --upgrade` would change; True when that is nothing."""
+    changed = differences(
+        (root / LOCK).read_text(encoding="utf-8"), resolve(root, executable, upgrade=True, cooldown=cooldown)
     )
-    if count != 1:
-        raise LockError(f"{project.name} has {count} lines `exclude-newer = ...`; expected one")
-    project.write_text(text, encoding="utf-8")
-    LOCK.write_text(HEADER + resolve(executable), encoding="utf-8")
+    print("\n".join(changed) if changed else "the lock holds the newest versions")
+    return not changed
 
 
 def main() -> int:
     """The command line; see the top of the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["check", "write"])
-    parser.add_argument("--uv", default="uv", help="the uv executable")
+    parser.add_argument("action", choices=["check", "write", "compare"])
+    parser.add_argument("--uv", default="uv", help="the uv executable (default: the one on PATH)")
+    parser.add_argument("--upgrade", action="store_true", help="with `write`: move to the newest versions")
+    parser.add_argument(
+        "--cooldown", type=int, default=COOLDOWN_DAYS, metavar="DAYS", help="how long a release must have been out"
+    )
     arguments = parser.parse_args()
     try:
-        check(arguments.uv) if arguments.action == "check" else write(arguments.uv)
+        if arguments.action == "write":
+            write(ROOT, arguments.uv, upgrade=arguments.upgrade, cooldown=arguments.cooldown)
+        elif arguments.action == "compare":
+            return 0 if compare(ROOT, arguments.uv, cooldown=arguments.cooldown) else 1
+        else:
+            check(ROOT)
     except LockError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
