@@ -1,17 +1,19 @@
 # The front door: `make help` lists every target. Works with GNU Make 3.81 (macOS) and newer.
 #
-# Variables a user may set:
-#   DATA    a JSONL file to train on or to evaluate (default: the user's own data, else sample data)
+# Variables a user may set (names with blanks work: DATA="my data/a.jsonl"):
+#   DATA    a JSONL file to train on or to evaluate, or several (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
 #   ARGS    more options, passed through to the command of the one target that is asked for
 #   NPROC   how many processes train the character model together (default: 1)
-#   PYTHON  the interpreter for the virtual environment (default: what uv finds, 3.11 or newer)
+#   PYTHON  the interpreter of the virtual environment (default: what uv finds, 3.11 to 3.14)
 #   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
 
 .DEFAULT_GOAL := help
 # `make export verify` means first one, then the other, whatever -j says.
 .NOTPARALLEL:
 
+# Handed to the recipes as variables of the shell: there, a blank or a quote in a name is a character like any other.
+export DATA OUT RUST_REPO SCHEMA_JSON
 DATA ?=
 OUT ?=
 ARGS ?=
@@ -23,32 +25,36 @@ UV ?= $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 OWN_UV := $(filter .uv/bin/uv,$(UV))
 
 BIN := .venv/bin
-STAMP := .venv/.setup
-MANIFESTS := pyproject.toml $(wildcard packages/*/pyproject.toml)
 CHARACTER_RUN := artifacts/character
 EVENT_RUNS := artifacts/events
 # An interpreter named by the user is used as it is; otherwise uv looks for one that fits.
-CHOSEN_PYTHON := $(if $(filter file,$(origin PYTHON)),,--python $(PYTHON))
+CHOSEN_PYTHON := $(if $(filter file,$(origin PYTHON)),,--python "$(PYTHON)")
+SUPPORTED := >=3.11,<3.15
+# Scripts that run before there is an environment.
+BARE_PYTHON = "$(UV)" run --quiet --no-project $(or $(CHOSEN_PYTHON),--python '$(SUPPORTED)')
+# DATA as the arguments "$$@": one file, whatever its name, or several, divided by blanks.
+DATA_ARGUMENTS = set --; if [ -n "$$DATA" ]; then set -- $$DATA; if [ -e "$$DATA" ] || [ ! -e "$$1" ]; then set -- "$$DATA"; fi; fi
 
-.PHONY: help setup lock
+.PHONY: help setup lock lock-check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo; sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST))
 
-setup: $(STAMP) ## Install uv if needed and the locked environment into .venv (a no-op when nothing changed)
-
-$(STAMP): $(MANIFESTS) requirements.lock scripts/lock.py | $(OWN_UV)
-	$(PYTHON) scripts/lock.py check --uv $(UV)
-	$(UV) sync --frozen --compile-bytecode --all-packages --all-extras --all-groups $(CHOSEN_PYTHON)
-	@touch $@
+setup: | $(OWN_UV) ## Install uv if needed and the locked environment into .venv, or mend it
+	@$(BARE_PYTHON) scripts/environment.py --uv "$(UV)" $(CHOSEN_PYTHON)
 
 .uv/bin/uv:
 	@echo "uv is not on PATH: installing it into .uv/" >&2
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .uv "uv>=0.9"
+	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { \
+	  echo "error: $(PYTHON) has no pip to install uv with: install uv (its documentation says how), or pip (Debian: python3-pip)" >&2; exit 1; }
+	@"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action ignore --target .uv "uv>=0.9"
 
-lock: | $(OWN_UV) ## Move the day of the resolution to today and rewrite requirements.lock
-	$(PYTHON) scripts/lock.py write --uv $(UV)
+lock: | $(OWN_UV) ## After a change of dependencies: resolve and rewrite the lock (ARGS=--upgrade: newest versions)
+	@$(BARE_PYTHON) scripts/lock.py write --uv "$(UV)" $(ARGS)
+
+lock-check: | $(OWN_UV) ## List the versions that are newer than the lock; for maintainers, blocks nobody
+	@$(BARE_PYTHON) scripts/lock.py compare --uv "$(UV)" $(ARGS)
 
 # --- the character model ------------------------------------------------------------------------------------------
 
@@ -58,22 +64,22 @@ data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
-	$(BIN)/train-character-model $(DATA) --output-dir $(CHARACTER_RUN) $(if $(NPROC),--processes $(NPROC)) $(ARGS)
+	@$(DATA_ARGUMENTS); $(BIN)/train-character-model "$$@" --output-dir $(CHARACTER_RUN) $(if $(NPROC),--processes $(NPROC)) $(ARGS)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
 	$(MAKE) train ARGS=
 
 export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character model as character_predictor.onnx
-	$(BIN)/export-character-model $(CHARACTER_RUN) $(if $(OUT),-o $(OUT)/character_predictor.onnx) $(ARGS)
+	$(BIN)/export-character-model $(CHARACTER_RUN) $(if $(OUT),-o "$$OUT/character_predictor.onnx") $(ARGS)
 
 # Parity is also checked on rows of real data, where there are any.
 verify: REAL_ROWS = $(or $(DATA),$(wildcard artifacts/data/character.jsonl))
 verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx $(if $(OUT),$(OUT)/character_predictor.onnx) --checkpoint $(CHARACTER_RUN) $(if $(REAL_ROWS),--data $(REAL_ROWS)) $(ARGS)
+	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/character_predictor.onnx") --checkpoint $(CHARACTER_RUN) $(if $(REAL_ROWS),--data $(REAL_ROWS)) $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
-	$(BIN)/storyteller-schema check $(SCHEMA_JSON) $(if $(RUST_REPO),--rust-repo $(RUST_REPO)) $(ARGS)
+	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)
 
 # --- the event and entity classifiers -----------------------------------------------------------------------------
 
@@ -83,24 +89,24 @@ event-data: setup ## Make sample event data: artifacts/data/events.jsonl
 	$(BIN)/generate-event-data $(ARGS)
 
 train-events: setup ## Train the event and the entity classifier on DATA, the user's own data, or sample data
-	$(BIN)/train-event-classifier $(DATA) --output-dir $(EVENT_RUNS) $(ARGS)
+	@$(DATA_ARGUMENTS); $(BIN)/train-event-classifier "$$@" --output-dir $(EVENT_RUNS) $(ARGS)
 
 # Only when nothing was trained yet, as for the character model.
 $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors: | setup
 	$(MAKE) train-events ARGS=
 
 export-events: setup $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors ## Write the classifiers as the folder event_classifier
-	$(BIN)/export-event-classifier $(EVENT_RUNS) $(if $(OUT),-o $(OUT)/event_classifier) $(ARGS)
+	$(BIN)/export-event-classifier $(EVENT_RUNS) $(if $(OUT),-o "$$OUT/event_classifier") $(ARGS)
 
 verify-events: setup ## Check the folder event_classifier: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx $(if $(OUT),$(OUT)/event_classifier,--events) --checkpoint $(EVENT_RUNS) $(if $(DATA),--data $(DATA)) $(ARGS)
+	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/event_classifier",--events) --checkpoint $(EVENT_RUNS) $(if $(DATA),--data "$$DATA") $(ARGS)
 
 evaluate: setup ## Score the exported classifiers on DATA, else on held-out templates, unseen skeletons and prose
-	$(BIN)/evaluate-classifier $(if $(OUT),$(OUT)/event_classifier) $(if $(DATA),$(DATA),--held-out $(EVENT_RUNS) --prose) $(ARGS)
+	$(BIN)/evaluate-classifier $(if $(OUT),"$$OUT/event_classifier") $(if $(DATA),"$$DATA",--held-out $(EVENT_RUNS) --prose) $(ARGS)
 
 # --- working on the workspace itself ------------------------------------------------------------------------------
 
-.PHONY: test test-engine lint format typecheck bench clean
+.PHONY: test test-engine lint format typecheck bench clean distclean
 
 test: lint typecheck ## Lint, type-check and run the tests
 	$(BIN)/pytest -m "not engine" $(ARGS)
@@ -122,5 +128,9 @@ typecheck: setup ## Check types, the tests' too
 bench: setup ## Measure the reference recipe and ours side by side; QUICK=1 for a short run
 	$(BIN)/python scripts/bench.py $(if $(QUICK),--quick) $(ARGS)
 
-clean: ## Remove everything the targets made, the environment included
-	rm -rf .venv .uv uv.lock artifacts .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/engine/target
+clean: ## Remove caches; runs, models, data and the environment stay
+	rm -rf artifacts/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/engine/target
+	find packages tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove everything the targets made: trained runs, models, sample data and the environment too
+	rm -rf artifacts .venv .uv uv.lock
