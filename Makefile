@@ -73,10 +73,8 @@ $(CHARACTER_RUN)/best.safetensors: | setup
 export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character model as character_predictor.onnx
 	$(BIN)/export-character-model $(CHARACTER_RUN) $(if $(OUT),-o "$$OUT/character_predictor.onnx") $(ARGS)
 
-# Parity is also checked on rows of real data, where there are any.
-verify: REAL_ROWS = $(or $(DATA),$(wildcard artifacts/data/character.jsonl))
 verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/character_predictor.onnx") --checkpoint $(CHARACTER_RUN) $(if $(REAL_ROWS),--data $(REAL_ROWS)) $(ARGS)
+	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/character_predictor.onnx") --checkpoint $(CHARACTER_RUN) $(if $(DATA),--data "$$DATA") $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
 	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)

@@ -1,0 +1,155 @@
+"""What the Make targets hand to the commands, seen by commands that only print their arguments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workspace import ROOT, console_commands
+
+TRAINED = (
+    "artifacts/character/best.safetensors",
+    "artifacts/events/event/best.safetensors",
+    "artifacts/events/ner/best.safetensors",
+)
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path) -> Path:
+    """In place of `.venv/bin`: every command prints its name and arguments as JSON."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    # Through a shell: a "#!" line takes no interpreter whose path holds a blank.
+    code = "import json, pathlib, sys; print(json.dumps([pathlib.Path(sys.argv[1]).name, *sys.argv[2:]]))"
+    program = f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$0" "$@"\n'
+    for command in console_commands():
+        (folder / command).write_text(program, encoding="utf-8")
+        (folder / command).chmod(0o755)
+    return folder
+
+
+def arguments(bin_folder: Path, *make: str) -> list[str]:
+    """The command line that a target runs. Nothing is installed or trained on the way."""
+    skipped = [name for target in ("setup", *TRAINED) for name in ("-o", target)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "--silent", *skipped, *make, f"BIN={bin_folder}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return shown
+
+
+AWKWARD = """it's "my" data/$HOME (1).jsonl"""
+
+
+@pytest.mark.parametrize("name", ["plain.jsonl", "my data/größe 1.jsonl", AWKWARD, "a[/b].jsonl"])
+@pytest.mark.parametrize("target", ["train", "train-events"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_file_is_one_argument_whatever_its_name(
+    bin_folder: Path, tmp_path: Path, target: str, name: str, exists: bool
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if exists:
+        path.touch()
+    # Make itself reads a dollar sign, so it is doubled as in any value on make's command line.
+    shown = arguments(bin_folder, target, f"DATA={path}".replace("$", "$$"))
+    assert shown[1] == str(path)
+
+
+def test_several_files_and_patterns_are_several_arguments(bin_folder: Path, tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).touch()
+    shown = arguments(bin_folder, "train", f"DATA={tmp_path}/a.jsonl {tmp_path}/b.jsonl")
+    assert shown[1:3] == [f"{tmp_path}/a.jsonl", f"{tmp_path}/b.jsonl"]
+
+
+def test_without_data_there_is_no_argument_for_it(bin_folder: Path) -> None:
+    shown = arguments(bin_folder, "train", "ARGS=--name 'two words' --seed 7", "NPROC=2")
+    assert shown[0] == "train-character-model"
+    assert shown[1].startswith("--")
+    assert shown[-5:] == ["2", "--name", "two words", "--seed", "7"]
+
+
+@pytest.mark.parametrize(
+    ("target", "command", "file"),
+    [
+        ("export", "export-character-model", "character_predictor.onnx"),
+        ("verify", "verify-onnx", "character_predictor.onnx"),
+        ("export-events", "export-event-classifier", "event_classifier"),
+        ("verify-events", "verify-onnx", "event_classifier"),
+        ("evaluate", "evaluate-classifier", "event_classifier"),
+    ],
+)
+def test_out_is_a_folder_whose_name_may_hold_blanks(
+    bin_folder: Path, tmp_path: Path, target: str, command: str, file: str
+) -> None:
+    shown = arguments(bin_folder, target, f"OUT={tmp_path}/my out")
+    assert shown[0] == command
+    assert f"{tmp_path}/my out/{file}" in shown
+
+
+@pytest.mark.parametrize("target", ["verify", "verify-events", "evaluate"])
+def test_data_of_the_checks_may_hold_blanks(bin_folder: Path, tmp_path: Path, target: str) -> None:
+    assert f"{tmp_path}/my data.jsonl" in arguments(bin_folder, target, f"DATA={tmp_path}/my data.jsonl")
+
+
+def test_the_engines_folder_may_hold_blanks(bin_folder: Path, tmp_path: Path) -> None:
+    shown = arguments(bin_folder, "schema-check", f"RUST_REPO={tmp_path}/the engine", "SCHEMA_JSON=a b.json")
+    assert shown == ["storyteller-schema", "check", "a b.json", "--rust-repo", f"{tmp_path}/the engine"]
+
+
+def make_in_a_copy(tmp_path: Path, target: str) -> Path:
+    """A folder with the Makefile and things that the targets made, after a target has run there."""
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for path in (
+        "artifacts/character/best.safetensors",
+        "artifacts/cache/a/x.npy",
+        ".venv/bin/python",
+        ".ruff_cache/x",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    for folder in ("packages/__pycache__", "tests", "scripts"):
+        (tmp_path / folder).mkdir(parents=True)
+    subprocess.run(["make", "--silent", target], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_clean_keeps_what_was_trained(tmp_path: Path) -> None:
+    left = make_in_a_copy(tmp_path, "clean")
+    assert (left / "artifacts/character/best.safetensors").exists()
+    assert (left / ".venv/bin/python").exists()
+    assert not (left / "artifacts/cache").exists()
+    assert not (left / ".ruff_cache").exists()
+    assert not (left / "packages/__pycache__").exists()
+
+
+def test_distclean_removes_all_that_the_targets_made(tmp_path: Path) -> None:
+    left = make_in_a_copy(tmp_path, "distclean")
+    assert sorted(path.name for path in left.iterdir()) == ["Makefile", "packages", "scripts", "tests"]
+
+
+def test_without_uv_and_without_pip_setup_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    python = tmp_path / "python-without-pip"
+    python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "setup", "UV=.uv/bin/uv", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "has no pip to install uv with: install uv" in done.stderr
