@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from storyteller_exporter.engine_events import EngineEvents, Padding, Prediction
-from storyteller_exporter.evaluate import SetReport, report, run_set, score, write_predictions
+from storyteller_exporter.evaluate import Exact, Run, SetReport, report, run_set, score, write_predictions
 from storyteller_exporter.evaluate_confusion import entity_confusion, event_confusion
 from storyteller_exporter.evaluate_mistakes import marked, worst_mistakes
 from storyteller_exporter.evaluate_sets import EvaluationSet, data_sets
@@ -95,6 +95,13 @@ def test_entity_confusion() -> None:
     }
 
 
+def test_of_several_spans_with_the_borders_of_an_entity_the_right_one_counts() -> None:
+    guesses = [span(0, 3, "OBJECT"), span(0, 3, "LOCATION"), span(0, 3, "ABSTRACT")]
+    for found in (guesses, guesses[::-1]):
+        assert counted(entity_confusion([[span(0, 3, "LOCATION")]], [found])) == {("LOCATION", "LOCATION"): 1}
+        assert counted(entity_confusion([[span(0, 3, "SENSORY")]], [found])) == {("SENSORY", "OBJECT"): 1}
+
+
 @st.composite
 def spans(draw: st.DrawFn) -> list[Span]:
     borders = sorted(draw(st.sets(st.integers(0, 12), max_size=8)))
@@ -160,6 +167,19 @@ def test_worst_mistakes_have_the_most_errors_then_the_surest(sentences: list[Eve
     ]
     assert mistakes[0].probabilities == {ACTION: 0.45, SPEECH: 0.6}
     assert [mistake.id for mistake in worst_mistakes(examples, annotated, guesses, 1)] == ["two"]
+
+
+def test_an_entity_that_is_found_twice_is_a_mistake(words: Path, sentences: list[EventExample]) -> None:
+    one = msgspec.structs.replace(sentences[0], entities=sentences[0].entities[:1])
+    encodings = EngineEvents(words).encode([one])
+    (gold,) = encodings.items[0].spans
+    kinds = [(kind, 0.9) for kind in one.event_kinds]
+    for times, share, errors in ((1, 1.0, []), (2, 0.0, [1])):
+        guess = prediction(*kinds, spans=(gold,) * times)
+        found = score(Run(EvaluationSet("one", "a test", [one]), encodings, [guess]))
+        assert found.exact == Exact(kinds=1.0, entities=share, both=share)
+        assert found.entities.micro.precision == 1 / times
+        assert [mistake.errors for mistake in found.mistakes] == errors
 
 
 def test_mistakes_are_readable(found: SetReport) -> None:

@@ -18,10 +18,10 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import EventKind
 from storyteller_schema.files import write_atomic
 from storyteller_trainer.events.encoding import Encodings
-from storyteller_trainer.events.metrics import Scores, entity_scores, event_scores
+from storyteller_trainer.events.metrics import Scores, entity_scores, event_scores, places
 
 from storyteller_exporter.engine_events import EngineEvents, ModelFile, Padding, Prediction
-from storyteller_exporter.evaluate_confusion import Confusion, entity_confusion, event_confusion, places
+from storyteller_exporter.evaluate_confusion import Confusion, entity_confusion, event_confusion
 from storyteller_exporter.evaluate_latency import Latency, measure_latency
 from storyteller_exporter.evaluate_mistakes import Mistake, worst_mistakes
 from storyteller_exporter.evaluate_sets import EvaluationSet

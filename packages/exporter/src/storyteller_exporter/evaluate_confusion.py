@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,6 @@ BORDERS = "borders"
 #: The column of an entity that no predicted one overlaps, and the row of a predicted one that overlaps no entity.
 MISSED = "missed"
 SPURIOUS = "spurious"
-
-
-def places(spans: Iterable[Span]) -> set[tuple[int, int, EntityCategory]]:
-    """What has to be right about a span: its borders and its category, not the confidence."""
-    return {(span.start, span.end, span.category) for span in spans}
 
 
 def event_confusion(annotated: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Confusion:
@@ -59,7 +54,8 @@ def _labels(held: NDArray[np.bool_]) -> list[str]:
 
 def entity_confusion(annotated: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Confusion:
     """What became of each annotated entity: the category of the predicted span with the same borders, or `borders`
-    where predicted spans only overlap it, or `missed`.
+    where predicted spans only overlap it, or `missed`. Of several with its borders the right one counts, else the first
+    in wire order.
 
     Every annotated entity counts once, so a row sums to its category's annotations and the diagonal holds the exact
     finds. The row `spurious` counts predicted spans, by category, that overlap no entity.
@@ -71,10 +67,13 @@ def entity_confusion(annotated: Sequence[Sequence[Span]], predicted: Sequence[Se
     categories = EntityCategory.labels()
     counts = {row: dict.fromkeys((*categories, BORDERS, MISSED), 0) for row in (*categories, SPURIOUS)}
     for wanted, found in zip(annotated, predicted, strict=True):
-        exact = {(span.start, span.end): span.category.value for span in found}
         for span in wanted:
-            otherwise = BORDERS if _overlaps(span, found) else MISSED
-            counts[span.category.value][exact.get((span.start, span.end), otherwise)] += 1
+            exact = [other.category for other in found if (other.start, other.end) == (span.start, span.end)]
+            if exact:
+                became = min(exact, key=lambda category: (category is not span.category, category.position)).value
+            else:
+                became = BORDERS if _overlaps(span, found) else MISSED
+            counts[span.category.value][became] += 1
         for span in found:
             counts[SPURIOUS][span.category.value] += not _overlaps(span, wanted)
     return counts

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from storyteller_schema.events import EventKind, Span
 from storyteller_trainer.events.example import EventExample
+from storyteller_trainer.events.metrics import places
 
 from storyteller_exporter.engine_events import Prediction
-from storyteller_exporter.evaluate_confusion import places
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +43,13 @@ def worst_mistakes(
     for index, (example, spans, prediction) in enumerate(zip(examples, annotated, predictions, strict=True)):
         wrong_kinds = set(example.event_kinds) ^ set(prediction.kinds)
         missed = places(spans) - places(prediction.spans)
-        wrong_spans = [span for span in prediction.spans if not places([span]) & places(spans)]
-        errors = len(wrong_kinds) + len(missed) + len(wrong_spans)
+        wrong = places(prediction.spans) - places(spans)
+        errors = len(wrong_kinds) + missed.total() + wrong.total()
         if not errors:
             continue
         chances = {kind: prediction.probabilities[kind.position] for kind in EventKind if kind in wrong_kinds}
         sureness = sum(abs(chances[kind] - (kind in example.event_kinds)) for kind in chances)
-        sureness += sum(span.confidence for span in wrong_spans)
+        sureness += sum(span.confidence for span in prediction.spans if places([span]) & wrong)
         mistake = Mistake(
             id=example.id,
             register=example.register,

@@ -1,5 +1,7 @@
 """Scores on the engine's decoding: of event kinds, and of exact entity spans. NumPy and plain Python, no model.
 
+An entity is found when start, end and category are all right, which is what seqeval counts in its strict mode.
+
 Precision is the share of what was predicted that is right, recall the share of what is annotated that was found, F1
 their harmonic mean; each is 0 where its denominator is. A micro average counts all classes together; a macro average is
 the plain mean over the classes that are annotated or predicted at all.
@@ -7,14 +9,12 @@ the plain mean over the classes that are annotated or predicted at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from seqeval.metrics import classification_report
-from seqeval.scheme import IOB2
 from storyteller_schema.events import EVENT_THRESHOLD, EntityCategory, EventKind, Span, event_probabilities
 
 
@@ -58,9 +58,40 @@ def event_scores(annotated: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> 
         annotated: [n, 8] bool.
         predicted: [n, 8] bool.
     """
-    right, found, wanted = (annotated & predicted).sum(0), predicted.sum(0), annotated.sum(0)
-    classes = {kind.value: _score(int(right[i]), int(found[i]), int(wanted[i])) for i, kind in enumerate(EventKind)}
-    present = [score for score, any_of in zip(classes.values(), found + wanted, strict=True) if any_of]
+    right, found, wanted = (held.sum(axis=0).tolist() for held in (annotated & predicted, predicted, annotated))
+    return _scores(EventKind.labels(), right, found, wanted)
+
+
+def places(spans: Iterable[Span]) -> Counter[tuple[int, int, EntityCategory]]:
+    """What has to be right about entities, borders and category, and how often each is named; not the confidence."""
+    return Counter((span.start, span.end, span.category) for span in spans)
+
+
+def entity_scores(annotated: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Scores:
+    """Scores of the entities of n texts.
+
+    Every predicted span counts, in whatever order they come: one that is predicted twice, is empty or overlaps another
+    is right only if it is annotated just so.
+
+    Args:
+        annotated: for each text its spans.
+        predicted: the same for what was found.
+
+    Raises:
+        ValueError: the two are not about the same number of texts.
+    """
+    right, found, wanted = (Counter[EntityCategory]() for _ in range(3))
+    for gold, guess in zip(map(places, annotated), map(places, predicted), strict=True):
+        for total, some in ((right, gold & guess), (found, guess), (wanted, gold)):
+            for (_, _, category), count in some.items():
+                total[category] += count
+    return _scores(EntityCategory.labels(), *([total[c] for c in EntityCategory] for total in (right, found, wanted)))
+
+
+def _scores(labels: Sequence[str], right: Sequence[int], found: Sequence[int], wanted: Sequence[int]) -> Scores:
+    """Scores from counts by class: predicted rightly, predicted, annotated."""
+    classes = {label: _score(*counts) for label, *counts in zip(labels, right, found, wanted, strict=True)}
+    present = [score for score, *counts in zip(classes.values(), found, wanted, strict=True) if any(counts)]
 
     def mean(values: list[float]) -> float:
         return float(np.mean(values)) if values else 0.0
@@ -69,47 +100,6 @@ def event_scores(annotated: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> 
         precision=mean([score.precision for score in present]),
         recall=mean([score.recall for score in present]),
         f1=mean([score.f1 for score in present]),
-        support=int(wanted.sum()),
+        support=sum(wanted),
     )
-    return Scores(classes, _score(int(right.sum()), int(found.sum()), int(wanted.sum())), macro)
-
-
-def _tags(spans: Sequence[Span], borders: Sequence[int]) -> list[str]:
-    """IOB2 tags of the stretches between neighbouring borders; every span begins and ends at one."""
-    place = {border: index for index, border in enumerate(borders)}
-    tags = ["O"] * max(len(borders) - 1, 0)
-    for span in spans:
-        first, last = place[span.start], place[span.end]
-        tags[first:last] = [f"B-{span.category}", *[f"I-{span.category}"] * (last - first - 1)]
-    return tags
-
-
-def entity_scores(annotated: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> Scores:
-    """Scores of the entities of n texts, by seqeval: an entity is found when start, end and category are all right.
-
-    seqeval compares tags, not spans. The tags here stand for the stretches between all borders of both sides, so the
-    score depends on no tokenizer, and an entity that no token sequence can express counts as missed.
-
-    Args:
-        annotated: for each text its spans, none overlapping.
-        predicted: the same for what the engine's decoding finds.
-    """
-    wanted, found = [], []
-    for gold, guess in zip(annotated, predicted, strict=True):
-        borders = sorted({offset for span in (*gold, *guess) for offset in (span.start, span.end)})
-        wanted.append(_tags(gold, borders))
-        found.append(_tags(guess, borders))
-    report: dict[str, Any] = {}
-    if any(annotated) or any(predicted):  # seqeval has no answer where there is nothing to score
-        report = classification_report(wanted, found, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
-    return Scores(
-        classes={category.value: _from_seqeval(report.get(category.value)) for category in EntityCategory},
-        micro=_from_seqeval(report.get("micro avg")),
-        macro=_from_seqeval(report.get("macro avg")),
-    )
-
-
-def _from_seqeval(row: Mapping[str, Any] | None) -> Score:
-    if row is None:
-        return Score(0.0, 0.0, 0.0, 0)
-    return Score(float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))
+    return Scores(classes, _score(sum(right), sum(found), sum(wanted)), macro)
