@@ -178,6 +178,19 @@ def test_cut_off_within_an_epoch_and_within_a_line_of_the_history(
     assert results() == results("whole")
 
 
+def test_a_history_of_an_earlier_version_goes_on_with_the_keys_of_today(data: CharacterDataset) -> None:
+    train(data, epochs=2)
+    history = Path("run/history.jsonl")
+    rows = [json.loads(line) for line in history.read_text().splitlines()]
+    assert rows[0]["scores"].keys() > {"action.type", "speech.occurs"}
+    renamed = [json.dumps({("accuracy" if key == "scores" else key): row[key] for key in row}) for row in rows]
+    history.write_text("".join(line.replace(": ", ":") + "\n" for line in renamed))
+    train(data, resume=True, epochs=3)
+    rows += [json.loads(line) for line in history.read_text().splitlines()][2:]
+    assert [json.loads(line) for line in history.read_text().splitlines()] == rows
+    assert {tuple(row) for row in rows} == {run.CharacterRow.__struct_fields__}
+
+
 def test_a_finished_run_can_be_extended(data: CharacterDataset) -> None:
     train(data, "whole", epochs=5)
     train(data, epochs=2)

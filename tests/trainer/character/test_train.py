@@ -15,7 +15,8 @@ from storyteller_trainer.character.batches import Batch, Side
 from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.optimizer import Plateau
 from storyteller_trainer.character.recipe import RECIPES
-from storyteller_trainer.character.train import Course, Losses, Trainer, epoch_seed
+from storyteller_trainer.character.train import Course, Trainer, epoch_seed
+from storyteller_trainer.history import Losses
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 

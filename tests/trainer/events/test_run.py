@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.checkpoint import read_tensors, save_tensors
 from storyteller_trainer.claim import claimed
 from storyteller_trainer.events import checkpoint, run, train
 from storyteller_trainer.events.checkpoint import load_event_checkpoint
@@ -21,8 +22,10 @@ from storyteller_trainer.events.dataset import EventDataset, load_events
 from storyteller_trainer.events.models import Task, named_logits
 from storyteller_trainer.events.run import HELD_OUT, Interrupted, Request, train_classifier
 from storyteller_trainer.events.splits import Strategy, split
+from storyteller_trainer.events.state import RunState
 from storyteller_trainer.events.summary import RunSummary, closing_lines, summary_tables
 from storyteller_trainer.events.train import NonFiniteError
+from storyteller_trainer.progress import EpochProgress
 from torch import Tensor, nn
 
 CPU = torch.device("cpu")
@@ -64,13 +67,78 @@ def test_a_run_leaves_everything_about_it(task: Task, dataset: EventDataset, req
     }
     assert msgspec.json.decode((request.folder / "run.json").read_bytes(), type=RunSummary) == summary
     history = [json.loads(line) for line in (request.folder / "history.jsonl").read_bytes().splitlines()]
-    assert [row["number"] for row in history] == [1, 2, 3]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
     assert history[summary.best_epoch - 1]["score"] == max(row["score"] for row in history)
     assert sum(summary.data.examples.values()) == len(dataset.examples)
     # The score of the best epoch comes out again when its weights are read back from the disk.
-    assert summary.scores["validation"].summary() == history[summary.best_epoch - 1]["validation"]
+    assert summary.scores["validation"].summary() == history[summary.best_epoch - 1]["scores"]
     assert (summary.scores["random"].events is not None) == task.finds_events
     assert (summary.scores["skeletons"].entities is not None) == task.finds_entities
+
+
+def test_the_history_tells_rates_and_losses(dataset: EventDataset, request_for: RequestFor) -> None:
+    request = request_for(Task.JOINT, options=OPTIONS | {"ner_weight": 0.25})
+    recipe = train_classifier(dataset, request, CPU).recipe
+    lines = (request.folder / "history.jsonl").read_bytes().splitlines()
+    rows = [msgspec.json.decode(line, type=run.EventRow) for line in lines]
+    steps = _steps(dataset)
+    assert [row.learning_rate for row in rows] == [recipe.learning_rate_at(n * steps, 3 * steps) for n in (1, 2, 3)]
+    for losses in (*(row.train for row in rows), *(row.validation for row in rows)):
+        assert losses.total == pytest.approx(losses.heads["event"] + 0.25 * losses.heads["ner"])
+    assert rows[0].scores.keys() == {"macro_f1", "micro_f1", "entity_f1"}
+
+
+def test_the_summary_is_there_from_the_first_epoch_on(
+    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_for()
+    seen: list[RunSummary] = []
+
+    def look(self: EpochProgress, number: int, figures: str) -> None:
+        seen.append(msgspec.json.decode((request.folder / "run.json").read_bytes(), type=RunSummary))
+
+    monkeypatch.setattr(EpochProgress, "epoch", look)
+    summary = train_classifier(dataset, request, CPU)
+    assert [(found.finished, found.epochs) for found in seen] == [(False, 1), (False, 2), (False, 3)]
+    assert (summary.finished, summary.epochs) == (True, 3)
+    assert all(list(found.scores) == ["validation"] for found in seen)
+    assert list(summary.scores) == ["validation", "random", "skeletons"]
+    # Known of the best epoch without running it again, and the same as running it again.
+    assert seen[-1].best_epoch == summary.best_epoch
+    assert seen[-1].scores["validation"].events == summary.scores["validation"].events
+    assert seen[-1].data == summary.data
+    assert seen[0].seconds < seen[1].seconds < seen[2].seconds == summary.seconds
+
+
+def test_the_run_of_an_earlier_version_goes_on(
+    dataset: EventDataset, request_for: RequestFor, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_epoch_is_better(monkeypatch)
+    request = request_for(Task.NER)
+    honest = train.Trainer.run_epoch
+
+    def interrupted(self: train.Trainer, after_step: Callable[[int, int], None]) -> train.Epoch:
+        if self.course.epoch == 1:
+            raise KeyboardInterrupt
+        return honest(self, after_step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Trainer, "run_epoch", interrupted)
+        with pytest.raises(Interrupted):
+            train_classifier(dataset, request, CPU)
+    # What such a version left: no evaluation in the state, other keys in the history, and no summary.
+    last = request.folder / "last.safetensors"
+    tensors, saved = read_tensors(last, RunState)
+    state = msgspec.to_builtins(saved)
+    before = {key: value for key, value in state["course"]["history"][0].items() if key != "evaluation"}
+    assert before.keys() == {"number", "train_loss", "validation_loss", "validation", "score"}
+    state["course"]["history"] = [before]
+    save_tensors(last, tensors, msgspec.convert(state, RunState))
+    (request.folder / "history.jsonl").write_bytes(msgspec.json.encode(before) + b"\n")
+    (request.folder / "run.json").unlink()
+    train_classifier(dataset, request_for(Task.NER, resume=True, encoder=None, options={}), CPU)
+    assert (request.folder / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
+    assert same(weights(request.folder), weights(whole))
 
 
 def test_the_held_out_files_are_the_held_out_parts(dataset: EventDataset, request_for: RequestFor) -> None:
@@ -128,6 +196,8 @@ def whole(dataset: EventDataset, tiny_bert: str, tmp_path_factory: pytest.TempPa
         ("save_weights", "best.safetensors", 2),
         ("save_state", "last.safetensors", 2),
         ("write_atomic", "history.jsonl", 2),
+        ("write_atomic", "run.json", 1),
+        ("write_atomic", "run.json", 4),
     ],
 )
 def test_a_run_killed_around_any_write_resumes_to_the_same_bits(

@@ -37,10 +37,11 @@ from storyteller_trainer.character.dataset import CharacterDataset
 from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
-from storyteller_trainer.character.train import Course, Epoch, Evaluation, Losses, Trainer
+from storyteller_trainer.character.train import Course, Epoch, Evaluation, Trainer
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
 from storyteller_trainer.claim import claimed
 from storyteller_trainer.device import subnormals_as_zero
+from storyteller_trainer.history import HistoryRow, with_todays_keys
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
@@ -50,17 +51,11 @@ SUMMARY = "run.json"
 MEMORY_LIMIT = 2e9
 
 
-class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of `history.jsonl`. It holds no times, so that the same run always writes the same bytes."""
+class CharacterRow(HistoryRow, frozen=True, kw_only=True):
+    """One line of `history.jsonl`; the scores are accuracies by field, of binary fields as the engine cuts."""
 
-    epoch: int
-    learning_rate: float
-    train: Losses
-    validation: Losses
     #: Validation loss by term, unweighted.
     terms: dict[str, float]
-    #: Validation accuracy by field; of binary fields as the engine cuts.
-    accuracy: dict[str, float]
 
 
 class LastMetadata(CheckpointMetadata, frozen=True, kw_only=True):
@@ -214,7 +209,7 @@ class _Run:
         self._seconds = saved.seconds
         history = self._folder / HISTORY
         rows = history.read_bytes().splitlines(keepends=True) if history.exists() else []
-        write_atomic(history, b"".join(rows[: saved.epoch]))
+        write_atomic(history, b"".join(map(with_todays_keys, rows[: saved.epoch])))
 
     def _sweep(self) -> None:
         """Removes what a killed run left half written."""
@@ -308,18 +303,18 @@ def _figures(epoch: Epoch, course: Course) -> str:
     )
 
 
-def _row(epoch: Epoch) -> HistoryRow:
+def _row(epoch: Epoch) -> CharacterRow:
     metrics = epoch.validation.metrics
     accuracy = {name: score.accuracy for name, score in metrics.categorical.items()}
     accuracy |= {name: score.as_engine.accuracy for name, score in metrics.binary.items()}
     accuracy |= {name: score.accuracy for name, score in metrics.continuous.items() if score.accuracy is not None}
-    return HistoryRow(
+    return CharacterRow(
         epoch=epoch.number,
         learning_rate=epoch.learning_rate,
         train=epoch.train,
         validation=epoch.validation.losses,
+        scores=accuracy,
         terms=epoch.validation.terms,
-        accuracy=accuracy,
     )
 
 

@@ -30,21 +30,13 @@ from storyteller_trainer.character.network import Average, TrainingNetwork, make
 from storyteller_trainer.character.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.standardize import Standardizer
+from storyteller_trainer.history import Losses
 
 #: The first step of an epoch that was not finite, where there was none.
 _NONE = 1 << 31
 _ADVICE = "lower the learning rate, or look at the data"
 #: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
 EVALUATION_BATCH = 8192
-
-
-class Losses(msgspec.Struct, frozen=True):
-    """Means over examples, however these were divided into batches."""
-
-    #: Weighted sum of the heads.
-    total: float
-    #: Head name to its loss, unweighted.
-    heads: dict[str, float]
 
 
 class Evaluation(msgspec.Struct, frozen=True):

@@ -2,10 +2,10 @@
 
 Before the first epoch: `last.safetensors`. After the first: the encoder's configuration, the tokenizer, and the two
 held-out sets as JSONL, for `evaluate-classifier` to score the exported model on. After every epoch: `best.safetensors`
-if it was the best, then `last.safetensors`, then `history.jsonl`, which is written whole from what `last` knows. At the
-end: `run.json`. Each file is renamed into place.
+if it was the best, then `last.safetensors`, then `history.jsonl`, which is written whole from what `last` knows, then
+`run.json`. At the end: `run.json` with the scores on the held-out sets. Each file is renamed into place.
 
-A new run in the folder of an old one leaves the old model in place until its own first epoch is done.
+A new run in the folder of an old one leaves the old model and `run.json` in place until its own first epoch is done.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from storyteller_trainer.events.checkpoint import (
 from storyteller_trainer.events.dataset import EventDataset
 from storyteller_trainer.events.encoders import DEFAULT_ENCODER, load_encoder
 from storyteller_trainer.events.encoding import Encodings, encode
+from storyteller_trainer.events.evaluate import Evaluation
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.recipe import Recipe, recipe_for
@@ -40,6 +41,7 @@ from storyteller_trainer.events.splits import split
 from storyteller_trainer.events.state import LAST, RunState, load_state, read_state, save_state
 from storyteller_trainer.events.summary import DataSummary, RunSummary
 from storyteller_trainer.events.train import Epoch, NonFiniteError, Trainer, TrainingData
+from storyteller_trainer.history import HistoryRow, Losses
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
@@ -50,6 +52,13 @@ HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.
 
 #: Logits are of the order of 1; float32 on another device differs by about 1e-5, and with TF32 by about 1e-3.
 MAX_DEVIATION = 0.01
+
+
+class EventRow(HistoryRow, frozen=True, kw_only=True):
+    """One line of `history.jsonl`; the heads are tasks (`event`, `ner`), the scores those of `Evaluation.summary`."""
+
+    #: What the best epoch is chosen by: see `Evaluation.score`.
+    score: float
 
 
 class Interrupted(Exception):
@@ -123,6 +132,13 @@ class _Run:
         parts = split(dataset.examples, recipe.split, recipe.seed)
         self._examples = {part.name: getattr(parts, part.name) for part in fields(parts)}
         self._encodings = {part: encode(examples, self._encoder.tokenizer) for part, examples in self._examples.items()}
+        self._facts = DataSummary(
+            file=str(dataset.path),
+            hash=dataset.content_hash,
+            examples={part: len(examples) for part, examples in self._examples.items()},
+            skeletons={part: _skeletons(examples) for part, examples in self._examples.items()},
+            notices=_notices(self._encodings),
+        )
         data = TrainingData(self._encodings["train"].items, self._encodings["validation"].items)
         self._trainer = Trainer(request.task, recipe, self._encoder, data, device)
         self._state = RunState(
@@ -155,14 +171,14 @@ class _Run:
                     raise NonFiniteError(f"{error}; {self._rescue()}") from error
                 self._save(epoch)
                 progress.epoch(epoch.number, _figures(epoch))
-        return self._summarise()
+        return self._finish()
 
     def _begin(self) -> None:
         last = self._folder / LAST
         for name in (BEST, LAST, HISTORY, SUMMARY, *HELD_OUT.values()):
             for leftover in self._folder.glob(f".{name}.*"):  # of a run that was killed while it wrote
                 leftover.unlink(missing_ok=True)
-        for notice in _notices(self._encodings):
+        for notice in self._facts.notices:
             self._notify(notice)
         if self._request.resume and last.exists():
             load_state(last, self._trainer)
@@ -196,7 +212,11 @@ class _Run:
         if course.add(epoch):
             save_weights(self._folder / BEST, self._trainer.model, self._metadata(epoch))
         save_state(self._folder / LAST, self._state, self._trainer)
-        write_atomic(self._folder / HISTORY, msgspec.json.Encoder().encode_lines(course.history))
+        rows = [_row(epoch, self._trainer) for epoch in course.history]
+        write_atomic(self._folder / HISTORY, msgspec.json.Encoder().encode_lines(rows))
+        best = course.best
+        # A run that was begun by an older version does not know everything about its best epoch.
+        self._summarise({"validation": best.evaluation} if best and best.evaluation else {})
 
     def _metadata(self, epoch: Epoch) -> EventMetadata:
         return EventMetadata(
@@ -225,30 +245,30 @@ class _Run:
             advice = f"DeBERTa is known to give NaN when trained on MPS, before its first epoch is over. {advice}"
         return f"{kept}. {advice}"
 
-    def _summarise(self) -> RunSummary:
-        """Scores the best epoch on the held-out sets and writes `run.json`."""
-        course = self._trainer.course
+    def _finish(self) -> RunSummary:
+        """Scores the best epoch on all parts that it was not trained on."""
         best = load_event_checkpoint(self._folder)
         self._trainer.model.load_state_dict(best.model.state_dict())
         scored = ("validation", *HELD_OUT)
+        scores = {part: self._trainer.evaluate(self._encodings[part].items) for part in scored}
+        return self._summarise(scores, finished=True)
+
+    def _summarise(self, scores: dict[str, Evaluation], *, finished: bool = False) -> RunSummary:
+        """Writes `run.json`."""
+        course = self._trainer.course
         summary = RunSummary(
+            finished=finished,
             task=self._state.task,
             encoder=self._state.encoder,
             family=self._encoder.family,
             parameters=_parameters(self._trainer),
             epochs=course.epoch,
             best_epoch=course.best_epoch,
-            scores={part: self._trainer.evaluate(self._encodings[part].items) for part in scored},
+            scores=scores,
             seconds=course.seconds,
             examples_per_second=course.examples / course.seconds,
             device=str(self._device),
-            data=DataSummary(
-                file=str(self._dataset.path),
-                hash=self._dataset.content_hash,
-                examples={part: len(examples) for part, examples in self._examples.items()},
-                skeletons={part: _skeletons(examples) for part, examples in self._examples.items()},
-                notices=_notices(self._encodings),
-            ),
+            data=self._facts,
             recipe=self._state.recipe,
             versions=self._state.versions,
         )
@@ -272,6 +292,22 @@ def _figures(epoch: Epoch) -> str:
     train, validation = (sum(losses.values()) for losses in (epoch.train_loss, epoch.validation_loss))
     scores = "  ".join(f"{name.replace('_f1', ' F1')} {value:.4f}" for name, value in epoch.validation.items())
     return f"train {train:.4f}  val {validation:.4f}  {scores}"
+
+
+def _row(epoch: Epoch, trainer: Trainer) -> EventRow:
+    steps, recipe = trainer.steps_per_epoch, trainer.recipe
+
+    def losses(heads: dict[str, float]) -> Losses:
+        return Losses(sum(trainer.loss_weight(name) * loss for name, loss in heads.items()), heads)
+
+    return EventRow(
+        epoch=epoch.number,
+        learning_rate=recipe.learning_rate_at(steps * epoch.number, steps * recipe.epochs),
+        train=losses(epoch.train_loss),
+        validation=losses(epoch.validation_loss),
+        scores=epoch.validation,
+        score=epoch.score,
+    )
 
 
 def _check_same(last: Path, saved: RunState, asked: RunState) -> None:

@@ -28,13 +28,15 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `run.json`. The scores are those of the best epoch."""
 
+    #: Whether the run came to its end, by its number of epochs or by patience, and its best epoch was scored.
+    finished: bool
     task: Task
     encoder: str
     family: str
     parameters: int
     epochs: int
     best_epoch: int
-    #: `validation` chose the epoch; `random` and `skeletons` were held out.
+    #: `validation` chose the epoch; `random` and `skeletons` were held out, and are scored when the run is finished.
     scores: dict[str, Evaluation]
     #: Spent in training steps, and what came through in a second.
     seconds: float

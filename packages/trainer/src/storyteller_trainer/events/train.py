@@ -47,7 +47,7 @@ class TrainingData:
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one epoch brought; a line of history.jsonl, which holds no times: the same run writes the same bytes."""
+    """What one epoch brought."""
 
     #: Counted from 1.
     number: int
@@ -58,6 +58,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     validation: dict[str, float]
     #: What the best epoch is chosen by: see `Evaluation.score`.
     score: float
+    #: Everything about the validation part; a course keeps it of the best epoch only.
+    evaluation: Evaluation | None = None
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -82,10 +84,19 @@ class Course(msgspec.Struct, kw_only=True):
         """Epochs done."""
         return len(self.history)
 
+    @property
+    def best(self) -> Epoch | None:
+        """The best epoch, once there is one."""
+        return self.history[self.best_epoch - 1] if self.best_epoch else None
+
     def add(self, epoch: Epoch) -> bool:
         """Takes in an epoch; says whether it is the best so far."""
-        best = not self.best_epoch or epoch.rank > self.history[self.best_epoch - 1].rank
+        before = self.best
+        best = before is None or epoch.rank > before.rank
+        forgets = before if best else epoch
         self.history.append(epoch)
+        if forgets:
+            self.history[forgets.number - 1] = msgspec.structs.replace(forgets, evaluation=None)
         if best:
             self.best_epoch = epoch.number
         return best
@@ -112,6 +123,11 @@ class Trainer:
         self._lengths = [len(item.ids) for item in data.train]
         self._autocast = _autocast_dtype(recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last batch of an epoch may be smaller than the others; it is not dropped."""
+        return math.ceil(len(self.data.train) / self.recipe.batch_size)
 
     def should_stop(self) -> bool:
         """All epochs are done, or patience is at its end."""
@@ -155,6 +171,7 @@ class Trainer:
             validation_loss=evaluation.losses,
             validation=evaluation.summary(),
             score=evaluation.score,
+            evaluation=evaluation,
         )
 
     def step(self, batch: Batch, learning_rate: float, place: str) -> dict[str, float]:
@@ -174,7 +191,7 @@ class Trainer:
         for name, value in values.items():
             self._require_finite(f"{name} loss", value, place)
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.stack([self._loss_weight(name) * loss for name, loss in losses.items()]).sum()
+        total = torch.stack([self.loss_weight(name) * loss for name, loss in losses.items()]).sum()
         torch.autograd.backward(self.scaler.scale(total))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM).item()
@@ -205,7 +222,8 @@ class Trainer:
         """How good the present weights are on a set."""
         return evaluate(self.model, items, self.device, self.label_weights)
 
-    def _loss_weight(self, name: str) -> float:
+    def loss_weight(self, name: str) -> float:
+        """What the loss of a task (`event`, `ner`) counts in what is trained."""
         return self.recipe.ner_weight if self.task is Task.JOINT and name == "ner" else 1.0
 
     def _require_finite(self, what: str, value: float, place: str) -> None:
