@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
+from storyteller_schema.batch import decode_outputs_batch
 from storyteller_schema.enums import ActionContext, ActionType, AwarenessLevel, Primary, SpeechRegister
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import (
@@ -152,6 +153,42 @@ def test_a_delta_is_kept_above_the_floor(raw: float, kept: bool) -> None:
     assert prediction.emotion.intensity_delta == ({Primary.ANGER: raw} if kept else {})
 
 
+def heads(vector: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The heads of outputs [..., 42] by name, in another order than the engine's."""
+    return {region.name: vector[..., region.span] for region in reversed(PREDICTIONS.regions)}
+
+
+@given(raw_outputs)
+def test_heads_by_name_are_read_as_their_concatenation(vector: NDArray[np.float32]) -> None:
+    expected = decode_outputs(vector)
+    assert decode_outputs(heads(vector)) == expected
+    assert decode_outputs(heads(vector[None])) == decode_outputs(vector[None]) == expected
+    batch = np.stack([vector, vector[::-1]])
+    for name, column in decode_outputs_batch(batch).items():
+        np.testing.assert_array_equal(decode_outputs_batch(heads(batch))[name], column)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"speech": None}, "expected the heads action, speech, thought, emotion, got emotion, thought, action"),
+        ({"mood": np.zeros(2)}, "got emotion, thought, speech, action, mood"),
+        (
+            {"speech": np.zeros(5)},
+            r"shapes action \[..., 14\], .*, got action \[14\], speech \[5\], thought",
+        ),
+        ({"speech": np.zeros((1, 6))}, r"got action \[14\], speech \[1, 6\]"),
+        ({"speech": 0.5}, r"got action \[14\], speech \[\]"),
+        ({"speech": ["no"] * 6}, "got values of type <U"),
+        ({"speech": [[1], [2, 3]]}, "expected 42 output numbers"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(changes: dict[str, ArrayLike | None], message: str) -> None:
+    changed: dict[str, ArrayLike | None] = {**heads(np.zeros(42, np.float32)), **changes}
+    with pytest.raises(StorytellerError, match=message):
+        decode_outputs({name: head for name, head in changed.items() if head is not None})
+
+
 def test_a_shift_stands_without_a_delta() -> None:
     prediction = decode_outputs(outputs(emotion__awareness_shift=[0, 0, 0, 0, 0, 0, 0, 1]))
     assert prediction.emotion == EmotionPrediction(intensity_delta={}, awareness_shift=(Primary.ANTICIPATION,))
@@ -184,7 +221,8 @@ def test_numbers_that_are_not_finite_are_read_but_are_no_label() -> None:
         (np.zeros(453), r"got shape \(453,\)"),
         ([], r"got shape \(0,\)"),
         (0.5, r"got shape \(\)"),
-        (np.zeros((2, 42)), r"expected one vector of 42 outputs, got shape \(2, 42\)"),
+        (np.zeros((2, 42)), r"expected one vector of 42 outputs, got shape \(2, 42\); .*decode_outputs_batch"),
+        (np.zeros((1, 1, 42)), r"expected one vector of 42 outputs, got shape \(1, 1, 42\)"),
         (["1"] * 42, "got values of type <U1"),
         ([None] * 42, "got values of type object"),
         ([True] * 42, "got values of type bool"),

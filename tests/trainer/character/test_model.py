@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from storyteller_schema.predictions import HEADS
+from storyteller_schema.batch import decode_outputs_batch
+from storyteller_schema.predictions import HEADS, decode_outputs
 from storyteller_trainer.character.model import PARAMETERS, CharacterModel
 from torch import nn
 
@@ -46,6 +48,25 @@ def test_four_heads_of_raw_outputs() -> None:
     assert {name: tuple(raw.shape) for name, raw in outputs.items()} == {n: (3, size) for n, size in HEADS.items()}
     assert list(outputs) == list(HEADS)
     assert all(raw.abs().max() > 1 and (raw < 0).any() for raw in outputs.values()), "nothing is squashed"
+
+
+@pytest.mark.parametrize("shape", [(453,), (1, 453)])
+def test_what_the_network_returns_is_decoded_as_it_is(shape: tuple[int, ...]) -> None:
+    outputs = CharacterModel().eval()(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
+    assert all(raw.requires_grad for raw in outputs.values())
+    vector = torch.cat(list(outputs.values()), dim=-1)
+    expected = decode_outputs(vector.detach().flatten().numpy())
+    assert decode_outputs(outputs) == decode_outputs(vector) == expected
+    half = {name: raw.bfloat16() for name, raw in outputs.items()}
+    assert decode_outputs(half) == decode_outputs({name: raw.float() for name, raw in half.items()})
+
+
+def test_a_batch_of_what_the_network_returns_is_decoded_row_by_row() -> None:
+    outputs = CharacterModel().eval()(torch.rand(3, 453))
+    columns = decode_outputs_batch(outputs)
+    for row in range(3):
+        one = decode_outputs({name: raw[row] for name, raw in outputs.items()})
+        assert columns["action.type"][row] == one.action.type.position
 
 
 def test_dropout_acts_in_training_only() -> None:

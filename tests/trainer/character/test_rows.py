@@ -37,6 +37,8 @@ def test_rows_of_several_arrays() -> None:
     assert (len(stacked), stacked.shape) == (8, (8, 2))
     for rows in ([0, 7, 3, 3], [2], [], list(range(8))):
         np.testing.assert_array_equal(stacked[np.array(rows, np.intp)], whole[rows])
+    for some in (slice(None), slice(2, 6), slice(-3, None), slice(None, None, -2), slice(5, 5), slice(6, 99)):
+        np.testing.assert_array_equal(stacked[some], whole[some])
     np.testing.assert_array_equal(np.asarray(stacked), whole)
 
 

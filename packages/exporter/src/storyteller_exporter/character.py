@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import torch
 from storyteller_schema.features import FEATURES
+from storyteller_schema.files import StrPath
 from storyteller_schema.layout import Kind
 from storyteller_schema.predictions import HEADS, PREDICTIONS
 from storyteller_schema.rules import BINARY_CUT, DELTA_FLOOR
@@ -47,7 +48,7 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def export_character(
-    checkpoint: Path, output: Path, *, align_thresholds: bool = False, int8: bool = False
+    checkpoint: StrPath, output: StrPath, *, align_thresholds: bool = False, int8: bool = False
 ) -> ExportReport:
     """Writes the ONNX file of a checkpoint: one complete file, opset 18, any batch size.
 
@@ -61,6 +62,8 @@ def export_character(
     Raises:
         StorytellerError: the checkpoint cannot be read, the model cannot be exported, or the file cannot be written.
     """
+    checkpoint = Path(checkpoint)
+    output = Path(output)
     source = load_checkpoint(checkpoint)
     model = aligned(source.model) if align_thresholds else source.model
     # Two rows: PyTorch takes an axis of length 1 for a fixed one.

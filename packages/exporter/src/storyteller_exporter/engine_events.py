@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind, Span, decode_events, event_probabilities
+from storyteller_schema.files import StrPath
 from storyteller_schema.spans import decode_spans
 from storyteller_trainer.events.checkpoint import tokenizer_hash
 from storyteller_trainer.events.encoding import PAD_ID, Encoded, Encodings, encode
@@ -72,7 +73,7 @@ class ModelFile(msgspec.Struct, frozen=True):
 class EngineEvents:
     """A folder of event models, loaded and ready to run."""
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(self, folder: StrPath, *, threads: int = 1) -> None:
         """
         Args:
             folder: holds `event_classifier.onnx` and `ner_classifier.onnx`, or `joint_classifier.onnx`, and
@@ -83,6 +84,7 @@ class EngineEvents:
             StorytellerError: a file is missing, is not what its name says, or was made for other labels or with
                 another tokenizer; what was found and what is expected are named.
         """
+        folder = Path(folder)
         interfaces = _interfaces(folder)
         self.folder = folder
         self.threads = threads

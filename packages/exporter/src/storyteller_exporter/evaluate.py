@@ -10,13 +10,12 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import EventKind
-from storyteller_schema.files import write_atomic
+from storyteller_schema.files import StrPath, write_atomic
 from storyteller_trainer.events.encoding import Encodings
 from storyteller_trainer.events.metrics import Scores, entity_scores, event_scores, places
 
@@ -171,7 +170,7 @@ def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst
     )
 
 
-def write_predictions(path: Path, runs: Sequence[Run]) -> None:
+def write_predictions(path: StrPath, runs: Sequence[Run]) -> None:
     """Writes a JSON line for each sentence, in the order of sets and sentences: a `PredictedExample`.
 
     Raises:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 from storyteller_trainer.checkpoint import read_tensors
 from storyteller_trainer.events.checkpoint import BEST, EventMetadata
 from storyteller_trainer.events.dataset import load_events
@@ -30,12 +31,13 @@ class EvaluationSet:
     examples: list[EventExample]
 
 
-def data_sets(paths: Sequence[Path]) -> list[EvaluationSet]:
+def data_sets(files: Iterable[StrPath]) -> list[EvaluationSet]:
     """Each file by its name, or by its whole path where two share a name.
 
     Raises:
         StorytellerError: a file is missing, empty or wrong.
     """
+    paths = [Path(file) for file in files]
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else str(path) for path in paths]
     return [EvaluationSet(name, str(path), load_events(path).examples) for name, path in zip(names, paths, strict=True)]
@@ -46,7 +48,7 @@ def prose_set() -> EvaluationSet:
     return EvaluationSet("prose", "hand-annotated prose, shipped with the trainer", load_prose())
 
 
-def held_out_sets(runs: Path, files: Sequence[ModelFile]) -> list[EvaluationSet]:
+def held_out_sets(runs: StrPath, files: Sequence[ModelFile]) -> list[EvaluationSet]:
     """What the training runs of these models kept from them.
 
     Args:
@@ -56,6 +58,7 @@ def held_out_sets(runs: Path, files: Sequence[ModelFile]) -> list[EvaluationSet]
         StorytellerError: a run or its held-out sets are missing; a model was exported from another run; or the models
             were not trained with the same split, so that one may have seen what was held out from the other.
     """
+    runs = Path(runs)
     for file in files:
         _check_source(runs / file.task, file)
     sets = []

@@ -11,7 +11,7 @@ import msgspec
 import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
-from storyteller_schema.files import atomic_path
+from storyteller_schema.files import StrPath, atomic_path
 from storyteller_trainer.events.checkpoint import (
     BEST,
     EventCheckpoint,
@@ -68,7 +68,7 @@ class EventExportReport(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str
 
 
-def export_events(runs: Path, folder: Path, *, joint: bool = False, int8: bool = False) -> EventExportReport:
+def export_events(runs: StrPath, folder: StrPath, *, joint: bool = False, int8: bool = False) -> EventExportReport:
     """Writes the folder that the engine loads: both classifiers and their tokenizer, or the joint one and its.
 
     Nothing is renamed into place before every file is complete and valid, so what a failed export leaves is the old
@@ -84,6 +84,8 @@ def export_events(runs: Path, folder: Path, *, joint: bool = False, int8: bool =
         StorytellerError: a run is missing, of another task or contract, or the two have different tokenizers; a model
             cannot be exported; the folder cannot be written to.
     """
+    runs = Path(runs)
+    folder = Path(folder)
     sources = {task: _load(runs / task, task) for task in ([Task.JOINT] if joint else [Task.EVENT, Task.NER])}
     tokenizer = _common_tokenizer(runs, sources)
     files = []

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import onnxruntime
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import atomic_path
+from storyteller_schema.files import StrPath, atomic_path
 
 from storyteller_exporter.interface import IR_VERSION, OPSET
 
@@ -17,12 +17,13 @@ from storyteller_exporter.interface import IR_VERSION, OPSET
 STANDARD_DOMAINS = ("", "ai.onnx")
 
 
-def read_model(path: Path) -> onnx.ModelProto:
+def read_model(path: StrPath) -> onnx.ModelProto:
     """The file's graph and the weights inside it; weights in other files are not loaded.
 
     Raises:
         StorytellerError: no such file, not readable, or not a complete ONNX file.
     """
+    path = Path(path)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import write_atomic
+from storyteller_schema.files import StrPath, write_atomic
 
 from storyteller_exporter.extra import events_extra
 from storyteller_exporter.findings import Status, Verification, as_json
@@ -19,7 +19,7 @@ from storyteller_exporter.notes import exporter_versions
 REPORT_NAME = "verification.json"
 
 
-def verify(path: Path, *, checkpoint: Path | None = None, data: Path | None = None) -> list[Verification]:
+def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> list[Verification]:
     """Verifies one file, or all that the engine loads from a folder; a missing part of a set is a failure.
 
     Args:
@@ -27,6 +27,9 @@ def verify(path: Path, *, checkpoint: Path | None = None, data: Path | None = No
         checkpoint: the run, checkpoint file, or folder of runs that it was exported from.
         data: JSONL of the kind the model was trained on; adds real rows.
     """
+    path = Path(path)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    data = None if data is None else Path(data)
     if not path.is_dir():
         return [verify_file(path, checkpoint=checkpoint, data=data)]
     files = [
@@ -43,12 +46,15 @@ def verify(path: Path, *, checkpoint: Path | None = None, data: Path | None = No
     return [verify_file(file, checkpoint=checkpoint, data=data) for file in files]
 
 
-def verify_file(file: Path, *, checkpoint: Path | None = None, data: Path | None = None) -> Verification:
+def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> Verification:
     """Checks a file against the interface it resembles, and against its checkpoint where one is given.
 
     A problem does not end the verification: whatever can still be checked is. Without a checkpoint, all that needs
     none is checked, on any file, whoever made it. Arguments as in `verify`.
     """
+    file = Path(file)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    data = None if data is None else Path(data)
     report = Verification(file=str(file), versions=exporter_versions())
     inspection = inspect(file, report)
     if inspection is None or inspection.interface is None or inspection.session is None:
@@ -72,12 +78,13 @@ def verify_file(file: Path, *, checkpoint: Path | None = None, data: Path | None
     return report
 
 
-def write_report(reports: Sequence[Verification], target: Path) -> None:
+def write_report(reports: Sequence[Verification], target: StrPath) -> None:
     """Writes the reports as JSON.
 
     Raises:
         StorytellerError: the folder is not there or cannot be written to.
     """
+    target = Path(target)
     if not target.parent.is_dir():
         raise StorytellerError(f"{target}: there is no folder {target.parent}; name another place with --output")
     try:

@@ -21,7 +21,7 @@ from storyteller_schema.enums import Primary
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
 from storyteller_schema.layout import Field, Kind, Layout, Region
-from storyteller_schema.predictions import NO_TARGET, PREDICTIONS, output_array
+from storyteller_schema.predictions import NO_TARGET, PREDICTIONS, Outputs, output_array
 from storyteller_schema.rules import BINARY_CUT, DELTA_FLOOR, last_argmax
 
 #: Arrays by column name.
@@ -70,10 +70,11 @@ def encode_labels_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]
     return labels
 
 
-def decode_outputs_batch(outputs: ArrayLike) -> Columns:
+def decode_outputs_batch(outputs: Outputs) -> Columns:
     """Reads raw outputs [n, 42] as `decode_outputs` reads each row; the columns that `encode_labels_batch` takes.
 
-    Positions are int64, binary fields bool, numbers float32; a dropped delta is 0.
+    The outputs may come in any form that `Outputs` allows. Positions are int64, binary fields bool, numbers float32; a
+    dropped delta is 0.
 
     Raises:
         StorytellerError: the outputs are not [n, 42].

@@ -13,6 +13,7 @@ import numpy as np
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.facts import CONSTANTS, FINGERPRINTS, Facts, Value, document_facts
+from storyteller_schema.files import StrPath
 from storyteller_schema.golden import DECODE, ENCODE, add_vector_facts, reference_document, with_our_vectors
 from storyteller_schema.metadata import SchemaDocument, read_document, rich_document
 
@@ -106,12 +107,13 @@ def check_document(document: SchemaDocument, source: str) -> Report:
     return compare(_our_facts(document), there, source)
 
 
-def check_file(path: Path) -> Report:
+def check_file(path: StrPath) -> Report:
     """Compares the schema in a JSON file.
 
     Raises:
         StorytellerError: the file cannot be read or is no schema.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -126,12 +128,13 @@ def check_reference() -> Report:
     return check_document(reference_document(), "the committed schema of the Rust reference crate")
 
 
-def check_rust(repository: Path) -> Report:
+def check_rust(repository: StrPath) -> Report:
     """Compares the Rust source below a folder.
 
     Raises:
         StorytellerError: the folder holds no Rust, or not the engine's.
     """
+    repository = Path(repository)
     # Imported here: nothing else needs the parser.
     from storyteller_schema.rust_facts import rust_facts
     from storyteller_schema.rust_source import RustSource

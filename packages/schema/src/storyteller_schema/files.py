@@ -7,12 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from storyteller_schema.errors import StorytellerError
 
+#: What names a file or a folder: every public function that takes a path takes these.
+StrPath: TypeAlias = str | os.PathLike[str]
+
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: StrPath) -> Iterator[Path]:
     """Yields a temporary path beside `target`; on a clean exit it is flushed to disk and renamed onto `target`.
 
     When the body raises, the temporary file is removed and an existing `target` stays as it was.
@@ -20,6 +24,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         StorytellerError: the folder of `target` cannot be made or written to.
     """
+    target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -40,7 +45,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomic(target: Path, content: bytes | str) -> None:
+def write_atomic(target: StrPath, content: bytes | str) -> None:
     """Writes a whole file, text as UTF-8."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 import numpy as np
@@ -50,6 +51,10 @@ PREDICTIONS = Layout(
 
 #: Head name to number of outputs, in wire order.
 HEADS: dict[str, int] = {region.name: region.length for region in PREDICTIONS.regions}
+
+#: Raw outputs: the heads concatenated [..., 42], or head name to [..., size of the head], as the PyTorch model returns
+#: them. Arrays, tensors or lists.
+Outputs: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 #: What stands in `action.target_index` of every label: the generator never resolves a member of the cast.
 NO_TARGET = -1.0
@@ -150,8 +155,10 @@ def encode_labels(prediction: Prediction) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32)
 
 
-def decode_outputs(outputs: ArrayLike) -> Prediction:
-    """Reads the four heads' raw outputs, concatenated [42], as the engine does; float64 is rounded to float32 first.
+def decode_outputs(outputs: Outputs) -> Prediction:
+    """Reads the raw outputs for one character, in any form that `Outputs` allows, as the engine does.
+
+    42 numbers, or the four heads by name; a batch of one counts as its one row. float64 is rounded to float32 first.
 
     Categorical slices: `last_argmax`. Binary ones: true when the raw value is strictly above BINARY_CUT. Confidences,
     valence and deltas: raw, without a sigmoid or tanh; a delta only where its absolute value is above DELTA_FLOOR.
@@ -162,8 +169,13 @@ def decode_outputs(outputs: ArrayLike) -> Prediction:
         StorytellerError: there are not exactly 42 numbers.
     """
     vector = output_array(outputs)
+    if vector.shape[:-1] == (1,):
+        vector = vector[0]
     if vector.ndim != 1:
-        raise StorytellerError(f"expected one vector of {PREDICTIONS.size} outputs, got shape {vector.shape}")
+        raise StorytellerError(
+            f"expected one vector of {PREDICTIONS.size} outputs, got shape {vector.shape}; "
+            "for a batch there is decode_outputs_batch"
+        )
 
     def category(path: str) -> int:
         return int(last_argmax(vector[_SPANS[path]]))
@@ -196,14 +208,15 @@ def decode_outputs(outputs: ArrayLike) -> Prediction:
     )
 
 
-def output_array(outputs: ArrayLike) -> NDArray[np.float32]:
-    """Outputs as float32 [..., 42].
+def output_array(outputs: Outputs) -> NDArray[np.float32]:
+    """Outputs as float32 [..., 42]: the four heads, by name in any order, are put together in the engine's.
 
     Raises:
-        StorytellerError: the last axis is not 42 long, or something is not a number.
+        StorytellerError: the last axis is not 42 long, a head is missing, unknown or of another length, or something
+            is not a number.
     """
     try:
-        array = np.asarray(outputs)
+        array = _concatenated(outputs) if isinstance(outputs, Mapping) else _array(outputs)
     except ValueError as error:  # lists of different lengths
         raise StorytellerError(f"expected {PREDICTIONS.size} output numbers: {error}") from error
     if array.dtype.kind not in "fiu":
@@ -213,6 +226,24 @@ def output_array(outputs: ArrayLike) -> NDArray[np.float32]:
         raise StorytellerError(f"expected {PREDICTIONS.size} outputs ({heads}), got shape {array.shape}")
     with np.errstate(over="ignore"):  # a float64 beyond float32 is infinite there
         return array.astype(np.float32, copy=False)
+
+
+def _concatenated(heads: Mapping[str, ArrayLike]) -> NDArray[Any]:
+    """The four heads [..., size of the head] as one array [..., 42]."""
+    if heads.keys() != HEADS.keys():
+        raise StorytellerError(f"expected the heads {', '.join(HEADS)}, got {', '.join(map(str, heads)) or 'none'}")
+    arrays = {name: _array(heads[name]) for name in HEADS}
+    rows = arrays["action"].shape[:-1]
+    if any(array.shape != (*rows, HEADS[name]) for name, array in arrays.items()):
+        wanted = ", ".join(f"{name} [..., {size}]" for name, size in HEADS.items())
+        found = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise StorytellerError(f"expected heads of the shapes {wanted}, got {found}")
+    return np.concatenate(list(arrays.values()), axis=-1)
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """As NumPy sees it; a tensor of PyTorch, which is not imported here, without its gradient and from its device."""
+    return np.asarray(values.detach().cpu().float() if hasattr(values, "detach") else values)
 
 
 def _byte_index(raw: float) -> int:

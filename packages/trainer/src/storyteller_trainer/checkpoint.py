@@ -16,7 +16,7 @@ import msgspec
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import write_atomic
+from storyteller_schema.files import StrPath, write_atomic
 from torch import Tensor
 
 #: The key of the header under which the JSON stands. One key only: the order of several would differ from run to run.
@@ -31,27 +31,30 @@ def package_versions(*extra: str) -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: msgspec.Struct) -> None:
+def save_tensors(path: StrPath, tensors: Mapping[str, Tensor], metadata: msgspec.Struct) -> None:
     """Writes the file atomically.
 
     Raises:
         StorytellerError: the folder cannot be written to.
     """
+    path = Path(path)
     header = {_KEY: msgspec.json.encode(metadata).decode()}
     write_atomic(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header))
 
 
-def read_metadata(path: Path, kind: type[M]) -> M:
+def read_metadata(path: StrPath, kind: type[M]) -> M:
     """The metadata of a file, without its tensors.
 
     Raises:
         StorytellerError: there is no such file, it is damaged, or it is not a checkpoint of this kind.
     """
+    path = Path(path)
     return _read(path, kind, tensors=False)[1]
 
 
-def read_tensors(path: Path, kind: type[M]) -> tuple[dict[str, Tensor], M]:
+def read_tensors(path: StrPath, kind: type[M]) -> tuple[dict[str, Tensor], M]:
     """The tensors (on the CPU) and the metadata of a file; errors as in `read_metadata`."""
+    path = Path(path)
     return _read(path, kind, tensors=True)
 
 

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -18,12 +19,13 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 18
 
 
-def check_file(path: Path) -> None:
+def check_file(path: StrPath) -> None:
     """Refuses what cannot be a training file.
 
     Raises:
         StorytellerError: nothing is there, it is a folder, or it is empty.
     """
+    path = Path(path)
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -38,13 +40,14 @@ def check_file(path: Path) -> None:
         raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
 
 
-def sha256(path: Path) -> str:
+def sha256(path: StrPath) -> str:
     """SHA-256, hex, of the bytes on disk (of the compressed bytes, where the file is compressed)."""
+    path = Path(path)
     with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
     """Line numbers (from 1) and lines with their line ends. Blank lines and a UTF-8 byte order mark are skipped.
 
     Whether a file is gzip is told by its first bytes, whatever its name is.
@@ -52,6 +55,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         StorytellerError: the file cannot be read, or its compression is damaged or cut off.
     """
+    path = Path(path)
     with _opened(path) as raw:
         packed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 from storyteller_schema.metadata import fingerprint
 
 from storyteller_trainer.character.metrics import Metrics
@@ -60,17 +61,18 @@ class Checkpoint:
     path: Path
 
 
-def save_checkpoint(path: Path, model: CharacterModel, metadata: CheckpointMetadata) -> None:
+def save_checkpoint(path: StrPath, model: CharacterModel, metadata: CheckpointMetadata) -> None:
     """Writes the weights and what is known about them, atomically; errors as in `save_tensors`."""
     save_tensors(path, model.state_dict(), metadata)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: StrPath) -> Checkpoint:
     """Reads a run folder (its best) or one checkpoint file (`best` or `last`).
 
     Raises:
         StorytellerError: nothing is there, the file is damaged, or it belongs to another contract.
     """
+    path = Path(path)
     file = path / BEST if path.is_dir() else path
     tensors, metadata = read_tensors(file, CheckpointMetadata)
     check_fingerprint(file, metadata.schema_fingerprint)

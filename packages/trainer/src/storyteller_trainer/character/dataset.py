@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
+from storyteller_schema.files import StrPath
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_schema.settings import ARTIFACTS
 
@@ -68,7 +69,7 @@ class CharacterDataset:
         return len(self.features)
 
 
-def load_dataset(path: Path, cache_dir: Path | None = CACHE) -> CharacterDataset:
+def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterDataset:
     """Reads and checks a training file (JSONL, plain or gzip), or maps what an earlier call kept of it.
 
     Args:
@@ -78,6 +79,8 @@ def load_dataset(path: Path, cache_dir: Path | None = CACHE) -> CharacterDataset
     Raises:
         StorytellerError: the first thing that is wrong with the file.
     """
+    path = Path(path)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
     check_file(path)
     cache = Cache(cache_dir) if cache_dir else None
     digest = cache.digest(path) if cache else sha256(path)
@@ -161,8 +164,9 @@ def _refuse(path: Path) -> Callable[[Problem], None]:
     return report
 
 
-def manifest_path(path: Path) -> Path:
+def manifest_path(path: StrPath) -> Path:
     """`NAME.manifest.json` beside `NAME.jsonl` or `NAME.jsonl.gz`."""
+    path = Path(path)
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
 
 

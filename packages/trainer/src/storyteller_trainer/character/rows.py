@@ -24,8 +24,8 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: NDArray[np.intp], /) -> Any:
-        """A copy of some rows, [len(rows), columns] float32."""
+    def __getitem__(self, rows: NDArray[np.intp] | slice, /) -> Any:
+        """Some rows, [their number, columns] float32: by positions a copy, by a slice perhaps a view."""
 
     def __array__(self, dtype: Any = None, /, *, copy: bool | None = None) -> NDArray[Any]: ...
 
@@ -46,8 +46,10 @@ class Stacked:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def __getitem__(self, rows: NDArray[np.intp], /) -> Floats:
-        """A copy of some rows, by positions from 0, in any order."""
+    def __getitem__(self, rows: NDArray[np.intp] | slice, /) -> Floats:
+        """A copy of some rows: a slice, or positions from 0, in any order."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
         found = np.empty((len(rows), self.shape[1]), np.float32)
         part_of = np.searchsorted(self.starts, rows, side="right") - 1
         for index in np.unique(part_of):

@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from storyteller_schema.console import err
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import write_atomic
+from storyteller_schema.files import StrPath, write_atomic
 from storyteller_schema.metadata import fingerprint
 
 from storyteller_trainer.character import distributed
@@ -88,7 +88,7 @@ class Interrupted(Exception):
 @subnormals_as_zero()
 def train_character_model(
     data: CharacterDataset,
-    folder: Path,
+    folder: StrPath,
     device: torch.device,
     *,
     preset: str | None = None,
@@ -116,6 +116,7 @@ def train_character_model(
             cannot be written to or is another run's.
         Interrupted: Ctrl-C.
     """
+    folder = Path(folder)
     last = folder / LAST
 
     def decide() -> _Plan:

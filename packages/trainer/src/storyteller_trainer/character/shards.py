@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 
 from storyteller_trainer.character.arrays import count_duplicates
 from storyteller_trainer.character.dataset import CACHE, CharacterDataset, load_dataset
@@ -29,7 +30,7 @@ from storyteller_trainer.source import check_file
 PATTERNS = ("*.jsonl", "*.jsonl.gz")
 
 
-def find_shards(places: Iterable[Path]) -> list[Path]:
+def find_shards(places: Iterable[StrPath]) -> list[Path]:
     """The files that are meant: a file is itself, a folder its *.jsonl and *.jsonl.gz, a pattern what matches it.
 
     A file meant twice is taken once.
@@ -38,7 +39,7 @@ def find_shards(places: Iterable[Path]) -> list[Path]:
         StorytellerError: a folder or a pattern has no such file.
     """
     found: dict[Path, Path] = {}
-    for place in places:
+    for place in map(Path, places):
         if place.is_dir():
             files = sorted(file for pattern in PATTERNS for file in place.glob(pattern))
             missing = f"{place}: the folder holds no {' or '.join(PATTERNS)}"
@@ -54,7 +55,7 @@ def find_shards(places: Iterable[Path]) -> list[Path]:
 
 
 def load_shards(
-    files: Sequence[Path], cache_dir: Path | None = CACHE, notify: Callable[[str], None] = lambda line: None
+    files: Iterable[StrPath], cache_dir: StrPath | None = CACHE, notify: Callable[[str], None] = lambda line: None
 ) -> CharacterDataset:
     """Reads and checks one or more training files, each by itself kept in the cache.
 
@@ -64,11 +65,13 @@ def load_shards(
     Raises:
         StorytellerError: the first thing that is wrong with a file.
     """
-    for file in files:
-        check_file(file)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
+    paths = [Path(file) for file in files]
+    for path in paths:
+        check_file(path)
     if cache_dir:
-        fill_cache(files, cache_dir, notify)
-    parts = [load_dataset(file, cache_dir) for file in files]
+        fill_cache(paths, cache_dir, notify)
+    parts = [load_dataset(path, cache_dir) for path in paths]
     return parts[0] if len(parts) == 1 else join_datasets(parts)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from rich.table import Table
 from storyteller_schema.features import FEATURES
+from storyteller_schema.files import StrPath
 from storyteller_schema.layout import Kind
 from storyteller_schema.predictions import PREDICTIONS
 
@@ -45,7 +46,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     filled_slots: dict[str, tuple[float, int]]
 
 
-def survey(paths: Sequence[Path]) -> Survey:
+def survey(files: Iterable[StrPath]) -> Survey:
     """Reads all of the training files, sound or not; the cache is neither used nor filled.
 
     Of the examples only the labels are kept in memory, 168 bytes each.
@@ -53,6 +54,7 @@ def survey(paths: Sequence[Path]) -> Survey:
     Raises:
         StorytellerError: a file cannot be read at all.
     """
+    paths = [Path(file) for file in files]
     for path in paths:
         check_file(path)
     logs = {path: ProblemLog() for path in paths}

@@ -14,7 +14,7 @@ import msgspec
 import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind
-from storyteller_schema.files import write_atomic
+from storyteller_schema.files import StrPath, write_atomic
 from storyteller_schema.metadata import event_fingerprint
 from tokenizers import Tokenizer
 
@@ -83,13 +83,14 @@ def save_weights(path: Path, model: Model, metadata: EventMetadata) -> None:
     save_tensors(path, model.state_dict(), metadata)
 
 
-def load_event_checkpoint(path: Path) -> EventCheckpoint:
+def load_event_checkpoint(path: StrPath) -> EventCheckpoint:
     """Loads the best model of a run folder.
 
     Raises:
         StorytellerError: a file is missing or broken, the files do not belong together, or the model was trained for
             another event contract than this one.
     """
+    path = Path(path)
     tensors, metadata = read_tensors(path / BEST, EventMetadata)
     if metadata.fingerprint != event_fingerprint():
         raise StorytellerError(

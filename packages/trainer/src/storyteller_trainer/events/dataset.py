@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.records import Reading, Record, parse_line
@@ -56,7 +57,7 @@ class Inspection:
         self.first += problems[: max(SHOWN - len(self.first), 0)]
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: StrPath) -> Inspection:
     """Reads a whole file and collects everything that is wrong with it.
 
     A record's offsets count bytes or characters, whichever gives the texts of its entities. Where both do and differ,
@@ -65,6 +66,7 @@ def inspect(path: Path) -> Inspection:
     Raises:
         StorytellerError: there is no such file, or nothing in it.
     """
+    path = Path(path)
     if not path.is_file():
         raise StorytellerError(f"{path}: no such file; `generate-event-data --output {path}` makes sample data there")
     inspection = Inspection(path)
@@ -87,12 +89,13 @@ def inspect(path: Path) -> Inspection:
     return inspection
 
 
-def load_events(path: Path) -> EventDataset:
+def load_events(path: StrPath) -> EventDataset:
     """Reads a file in which everything is right.
 
     Raises:
         StorytellerError: there is no such file, nothing in it, or something wrong in it; the first problem is told.
     """
+    path = Path(path)
     inspection = inspect(path)
     if inspection.first:
         total = inspection.counts.total()

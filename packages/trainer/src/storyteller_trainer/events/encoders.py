@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import MAX_SEQ_LENGTH
+from storyteller_schema.files import StrPath
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
@@ -81,12 +83,13 @@ def minilm_folder() -> Path:
     return folder
 
 
-def resolve(name: str) -> str:
+def resolve(name: StrPath) -> str:
     """What transformers can load: a local folder, or a hub id.
 
     Raises:
         StorytellerError: the name is a path and nothing is there, or it is neither an alias nor a path nor a hub id.
     """
+    name = os.fspath(name)
     if name in ALIASES:
         return ALIASES[name] or str(minilm_folder())
     folder = Path(name).expanduser()
@@ -102,7 +105,7 @@ def resolve(name: str) -> str:
     return name
 
 
-def load_encoder(name: str) -> Encoder:
+def load_encoder(name: StrPath) -> Encoder:
     """Loads an encoder and its tokenizer. Weights are read from safetensors only.
 
     The tokenizer of a folder is its tokenizer.json, as it is. (Where no tokenizer_config.json stands beside it,
@@ -112,6 +115,7 @@ def load_encoder(name: str) -> Encoder:
         StorytellerError: nothing of that name, the hub cannot be reached, the weights are not safetensors, the model
             wants to run its own code, or it takes fewer than 128 tokens.
     """
+    name = os.fspath(name)
     source = resolve(name)
     file = Path(source) / "tokenizer.json"
     _silence_libraries()
@@ -161,12 +165,13 @@ def _check_sizes(name: str, config: PreTrainedConfig, tokenizer: Tokenizer) -> N
         )
 
 
-def encoder_from_config(folder: Path) -> PreTrainedModel:
+def encoder_from_config(folder: StrPath) -> PreTrainedModel:
     """An encoder with the architecture of `folder/config.json` and random weights, to load trained ones into.
 
     Raises:
         StorytellerError: the configuration is missing or names no architecture that transformers has.
     """
+    folder = Path(folder)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         model: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]

@@ -90,6 +90,9 @@ class Request:
     cpu_on_nan: bool = False
     """Go on on the CPU, from the last complete epoch, when a loss or gradient is no number."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))  # a caller without type checks may give a str
+
 
 def train_classifier(
     dataset: EventDataset, request: Request, device: torch.device, notify: Callable[[str], None] = lambda line: None

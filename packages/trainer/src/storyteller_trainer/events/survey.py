@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 from rich.table import Table
 from storyteller_schema.events import EntityCategory, EntityRole, EventKind, Register
+from storyteller_schema.files import StrPath
 
 from storyteller_trainer.events.dataset import inspect
 from storyteller_trainer.events.records import Reading
@@ -46,8 +47,9 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     offsets: dict[str, int]
 
 
-def survey(path: Path) -> Survey:
+def survey(path: StrPath) -> Survey:
     """Reads a whole file, sound or not; errors as in `inspect`."""
+    path = Path(path)
     found = inspect(path)
     examples = found.examples
     entities = [entity for example in examples for entity in example.entities]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 from tokenizers import Tokenizer
 
 
@@ -44,12 +45,13 @@ def normalised(tokenizer: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(document))
 
 
-def read_tokenizer(path: Path) -> Tokenizer:
+def read_tokenizer(path: StrPath) -> Tokenizer:
     """A `tokenizer.json`, as it is.
 
     Raises:
         StorytellerError: the file is missing or is no tokenizer.
     """
+    path = Path(path)
     if not path.is_file():
         raise StorytellerError(f"{path}: no such file; expected the tokenizer that belongs to the model")
     try:

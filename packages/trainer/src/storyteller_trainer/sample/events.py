@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import EventKind, Register
-from storyteller_schema.files import atomic_path, write_atomic
+from storyteller_schema.files import StrPath, atomic_path, write_atomic
 
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.skeleton import skeleton
@@ -158,20 +158,22 @@ def _edit(piece: Piece, change: Callable[[str], str]) -> Piece:
     return piece._replace(text=change(piece.text))
 
 
-def write_events(path: Path, data: EventData) -> Path:
+def write_events(path: StrPath, data: EventData) -> Path:
     """Writes the examples as JSONL and, beside them, the manifest; both whole or not at all.
 
     Returns:
         The path of the manifest, `NAME.manifest.json`.
     """
+    path = Path(path)
     write_examples(path, data.examples)
     manifest = path.with_suffix(".manifest.json")
     write_atomic(manifest, msgspec.json.format(msgspec.json.encode(data.manifest)) + b"\n")
     return manifest
 
 
-def write_examples(path: Path, examples: Sequence[EventExample]) -> None:
+def write_examples(path: StrPath, examples: Sequence[EventExample]) -> None:
     """Writes examples as JSONL, one object a line, whole or not at all."""
+    path = Path(path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(msgspec.json.Encoder().encode_lines(examples))
 

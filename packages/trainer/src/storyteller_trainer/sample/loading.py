@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from storyteller_schema.errors import StorytellerError
+from storyteller_schema.files import StrPath
 from storyteller_schema.settings import DATA_VARIABLE, data_path
 
 from storyteller_trainer.sample.descriptors import Descriptors, Range
@@ -51,13 +52,14 @@ def find_descriptors(option: Path | None = None) -> Source:
     return Source(SHIPPED, "shipped with this package")
 
 
-def load_descriptors(folder: Path = SHIPPED) -> Descriptors:
+def load_descriptors(folder: StrPath = SHIPPED) -> Descriptors:
     """Reads and checks the six files of a descriptor set.
 
     Raises:
         StorytellerError: a file is missing or is not JSON, a key is missing, a value has the wrong type, is unknown
             or stands twice, a list is empty, or a range has min > max. The message names file, path and value.
     """
+    folder = Path(folder)
     content = {key: _read(folder / name, key) for name, key in Descriptors.FILES.items()}
     try:
         descriptors = msgspec.convert(content, Descriptors)

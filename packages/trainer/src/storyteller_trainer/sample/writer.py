@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
-from storyteller_schema.files import atomic_path
+from storyteller_schema.files import StrPath, atomic_path
 from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
 
@@ -30,7 +30,7 @@ from storyteller_trainer.sample.streams import ID_STREAM, stream
 GZIP_LEVEL = 1
 
 
-def write_dataset(plan: Plan, output: Path, progress: Callable[[int], None] = lambda examples: None) -> Manifest:
+def write_dataset(plan: Plan, output: StrPath, progress: Callable[[int], None] = lambda examples: None) -> Manifest:
     """Generates the examples of a plan into a JSONL file (gzip when it ends in `.gz`), with its manifest beside it.
 
     Both files are complete under temporary names before either is renamed into place. The same plan gives the same
@@ -44,6 +44,7 @@ def write_dataset(plan: Plan, output: Path, progress: Callable[[int], None] = la
     Raises:
         StorytellerError: another ending, a place that cannot be written to, or every example was rejected.
     """
+    output = Path(output)
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise StorytellerError(
             f"{output}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz"
