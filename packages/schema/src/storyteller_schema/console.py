@@ -1,7 +1,7 @@
 """What every console command of the workspace does alike.
 
 `.env` is read first; a `StorytellerError`, or an error of the system such as a full disk, is printed to stderr and ends
-with exit code 1; wrong use ends with 2.
+with exit code 1; wrong use, and a `.env` that cannot be used, ends with 2.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from storyteller_schema.env_file import EnvFileError
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.settings import load_env
 
@@ -21,16 +22,21 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class WrongUse(click.ClickException):
+    """Ends a command with 2: nothing was done."""
+
+    exit_code = 2
+
+
 class Command(click.Command):
     """A click command with the workspace's conventions."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        load_env()
-        return super().main(*args, **kwargs)
-
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            load_env()  # not before: --help works whatever is in it
             return super().invoke(ctx)
+        except EnvFileError as error:
+            raise WrongUse(str(error)) from error
         except StorytellerError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
@@ -45,10 +51,6 @@ class Group(click.Group):
     """A group whose commands keep the conventions."""
 
     command_class = Command
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        load_env()
-        return super().main(*args, **kwargs)
 
 
 CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
