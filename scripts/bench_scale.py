@@ -33,7 +33,8 @@ FILES, MEMORY = 0, 1 << 40
 
 def load(data: Path, cache: Path) -> dict[str, float]:
     """Seconds and peak bytes of loading a folder, in this process."""
-    from storyteller_trainer.character.shards import find_shards, load_shards
+    from storyteller_trainer.character.files import find_shards
+    from storyteller_trainer.character.shards import load_shards
 
     start = time.perf_counter()
     found = load_shards(find_shards([data]), cache)

@@ -16,10 +16,11 @@ from storyteller_trainer.character.model import CharacterModel
 from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.records import Cell
 from storyteller_trainer.sample.cells import find_genre, valid_cells
+from storyteller_trainer.sample.config import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig
 from storyteller_trainer.sample.descriptors import Descriptors
 from storyteller_trainer.sample.generate import Totals, draw_chunks
 from storyteller_trainer.sample.loading import load_descriptors
-from storyteller_trainer.sample.plan import DEFAULT_CELLS, DEFAULT_EXAMPLES, Plan, SampleConfig, make_plan
+from storyteller_trainer.sample.plan import Plan, make_plan
 from storyteller_trainer.sample.streams import CELL_STREAM, stream
 from storyteller_trainer.sample.synthetic import random_descriptors
 

@@ -20,10 +20,11 @@ from typing import Any
 import torch
 from storyteller_exporter.events import export_events
 from storyteller_exporter.verify import verify
-from storyteller_trainer.events.checkpoint import BEST, EventMetadata, save_encoder, save_weights, tokenizer_hash
+from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.encoders import Encoder, load_encoder
 from storyteller_trainer.events.models import Task, build_model
-from storyteller_trainer.events.splits import Strategy
+from storyteller_trainer.events.recipe import Strategy
+from storyteller_trainer.folder import BEST
 from transformers import AutoConfig, AutoModel
 
 #: Where transformers' default configuration of a family is not the published model's.

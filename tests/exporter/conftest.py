@@ -16,8 +16,9 @@ from storyteller_exporter.character_cases import random_features
 from storyteller_exporter.interface import CHARACTER
 from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
-from storyteller_trainer.character.checkpoint import BEST, CheckpointMetadata, save_checkpoint
+from storyteller_trainer.character.checkpoint import CheckpointMetadata, save_checkpoint
 from storyteller_trainer.character.model import PARAMETERS, CharacterModel
+from storyteller_trainer.folder import BEST
 
 #: Changes a graph in place.
 Edit = Callable[[onnx.ModelProto], object]
@@ -132,11 +133,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a run folder of the event pipeline, with a tiny encoder and random weights, into a folder of runs."""
-    from storyteller_trainer.events.checkpoint import BEST as EVENT_BEST
     from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
     from storyteller_trainer.events.encoders import Encoder, load_encoder
     from storyteller_trainer.events.models import Task, build_model
-    from storyteller_trainer.events.splits import Strategy
+    from storyteller_trainer.events.recipe import Strategy
     from storyteller_trainer.events.tokenizer import read_tokenizer
     from tiny_encoders import save_tiny_encoder
 
@@ -166,7 +166,7 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
             split=Strategy.RANDOM,
             tokenizer_hash=tokenizer_hash(encoder.tokenizer),
         )
-        save_weights(runs / task / EVENT_BEST, model, about)
+        save_weights(runs / task / BEST, model, about)
         return runs / task
 
     return make

@@ -235,7 +235,7 @@ def test_run_of_another_task_fails(event_folder: Path, event_runs: Path) -> None
     assert "a model of task event, the file one of ner" in failures(report)["checkpoint"]
 
 
-def test_missing_extra_is_named(event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_named(event_folder: Path, event_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -246,7 +246,7 @@ def test_missing_extra_is_named(event_folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(builtins, "__import__", without)
     report = verify_file(event_folder / "event_classifier.onnx")
     assert "tokenizers, which is not installed" in failures(report)["runs"]
-    result = CliRunner().invoke(main, [])
+    result = CliRunner().invoke(main, [str(event_runs)])
     assert result.exit_code == 1
     assert "storyteller-exporter[events]" in result.stderr
 
@@ -335,5 +335,5 @@ def test_commands_in_a_row(event_runs: Path, event_folder: Path, tmp_path: Path)
 
 def test_command_fails_with_one_readable_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "train-event-classifier --task event" in result.stderr

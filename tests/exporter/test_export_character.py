@@ -257,8 +257,8 @@ def test_command_defaults_to_the_last_run_and_to_artifacts(run: Path, tmp_path: 
 
 def test_command_fails_with_one_readable_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path / "nowhere")])
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: ")
+    assert result.exit_code == 2
+    assert "Error: Invalid value for '[CHECKPOINT]': " in result.stderr
     assert "no such checkpoint" in result.stderr
     assert CliRunner().invoke(main, ["--no-such-option"]).exit_code == 2
 

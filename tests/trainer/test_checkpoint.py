@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character.checkpoint import (
-    BEST,
     STATE_PREFIX,
     CheckpointMetadata,
     load_checkpoint,
@@ -20,6 +19,7 @@ from storyteller_trainer.character.checkpoint import (
 )
 from storyteller_trainer.character.model import CharacterModel
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
+from storyteller_trainer.folder import BEST
 
 
 class Note(msgspec.Struct):

@@ -20,7 +20,7 @@ import storyteller_exporter
 import storyteller_schema
 import storyteller_trainer
 from storyteller_trainer import load_checkpoint, load_dataset, load_events
-from storyteller_trainer.events import encoders
+from storyteller_trainer.events import encoder_names
 from storyteller_trainer.source import sha256
 from tiny_encoders import save_tiny_encoder
 from workspace import ROOT
@@ -136,8 +136,10 @@ def small_minilm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     model = save_tiny_encoder(package / "model", "bert")
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(root)
-    monkeypatch.setattr(encoders, "MINILM_PACKAGE", package.name)
-    monkeypatch.setattr(encoders, "MINILM_FILES", {name: sha256(model / name) for name in encoders.MINILM_FILES})
+    monkeypatch.setattr(encoder_names, "WEIGHTS", package.name)
+    monkeypatch.setattr(
+        encoder_names, "MINILM_FILES", {name: sha256(model / name) for name in encoder_names.MINILM_FILES}
+    )
 
 
 @pytest.mark.slow

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import shutil
 import subprocess
 import sys
 
-import click
 import pytest
-from click.testing import CliRunner
-from workspace import PACKAGES, ROOT, console_commands
+from workspace import PACKAGES, ROOT
 
 FORBIDDEN = {
     "schema": {
@@ -56,21 +53,6 @@ def test_nothing_is_unpickled_and_no_code_comes_from_a_hub(package: str) -> None
         text = path.read_text(encoding="utf-8")
         for call in (r"\bpickle\b.*load", r"torch\.load\(", r"allow_pickle=True", r"trust_remote_code=True"):
             assert not re.search(call, text), f"{path.name}: {call}"
-
-
-@pytest.mark.parametrize("command", sorted(console_commands()))
-def test_every_command_has_help_that_ends_in_an_example_and_stands_in_the_readme(command: str) -> None:
-    module, function = console_commands()[command].split(":")
-    main = getattr(importlib.import_module(module), function)
-    assert isinstance(main, click.Command)
-    shown = CliRunner().invoke(main, ["--help"])
-    assert shown.exit_code == 0, shown.output
-    described = [main, *main.commands.values()] if isinstance(main, click.Group) else [main]
-    for each in described[-1:] if len(described) == 1 else described[1:]:
-        assert each.help
-        last = each.help.strip().splitlines()[-1]
-        assert command in last, f"the help of {each.name} should end in a runnable example, not in {last!r}"
-    assert f"`{command}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_target_has_a_line_of_help_and_stands_in_the_readme() -> None:

@@ -10,8 +10,9 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.character.dataset import load_dataset
 from storyteller_trainer.character.run import train_character_model
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.loading import load_descriptors
-from storyteller_trainer.sample.plan import SampleConfig, make_plan
+from storyteller_trainer.sample.plan import make_plan
 from storyteller_trainer.sample.writer import write_dataset
 
 

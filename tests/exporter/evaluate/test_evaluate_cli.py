@@ -143,7 +143,7 @@ def test_a_run_with_another_split_holds_out_other_sentences(
 
 def test_folder_without_runs(words: Path, tmp_path: Path) -> None:
     result = evaluate(words, "--held-out", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"{tmp_path / 'event' / 'best.safetensors'}: there is no trained model" in result.stderr
 
 
@@ -173,21 +173,21 @@ def test_impossible_values_are_wrong_use(words: Path, sentence_file: Path, argum
 
 def test_missing_model_folder(tmp_path: Path, sentence_file: Path) -> None:
     result = evaluate(tmp_path / "nowhere", sentence_file)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no such folder" in result.stderr
     assert "Traceback" not in result.output
 
 
 def test_missing_data(words: Path, tmp_path: Path) -> None:
     result = evaluate(words, tmp_path / "nothing.jsonl")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nothing.jsonl: no such file" in result.stderr
 
 
 def test_empty_data(words: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     result = evaluate(words, tmp_path / "empty.jsonl")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "empty.jsonl: the file is empty" in result.stderr
 
 

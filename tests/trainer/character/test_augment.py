@@ -13,8 +13,9 @@ from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.augment import UNREAD, augment
 from storyteller_trainer.character.batches import Side
 from storyteller_trainer.sample.conditionals import conditionals
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.loading import load_descriptors
-from storyteller_trainer.sample.plan import SampleConfig, make_plan
+from storyteller_trainer.sample.plan import make_plan
 from storyteller_trainer.sample.scenarios import draw_scenarios
 from storyteller_trainer.sample.tables import Tables
 

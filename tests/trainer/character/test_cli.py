@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_trainer.character import run, shards
-from storyteller_trainer.character.cli import RECIPE_OPTIONS, main
-from storyteller_trainer.character.recipe import CHOICES, Recipe
+from storyteller_trainer.character.cli import main
+from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.train import Trainer
+from storyteller_trainer.values import values
 
 QUICK = ("--epochs", "2", "--batch-size", "64", "--device", "cpu")
 
@@ -40,7 +41,7 @@ def test_json_is_the_same_result_for_another_program(small_jsonl: Path) -> None:
 
 
 def test_every_value_of_the_recipe_has_an_option(small_jsonl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(RECIPE_OPTIONS) == set(Recipe().as_dict())
+    assert set(values(Recipe)) == set(Recipe().as_dict())
     seen: dict[str, Any] = {}
 
     def catch(*args: Any, options: dict[str, Any], **kwargs: Any) -> None:
@@ -49,11 +50,14 @@ def test_every_value_of_the_recipe_has_an_option(small_jsonl: Path, monkeypatch:
 
     monkeypatch.setattr(run, "train_character_model", catch)
     examples: dict[type, Any] = {bool: True, int: 7, float: 0.5}
-    given = {name: CHOICES[name][1] if name in CHOICES else examples[type(v)] for name, v in Recipe().as_dict().items()}
+    given = {
+        name: about.bound.words[1] if about.bound.words else examples[type(getattr(Recipe(), name))]
+        for name, about in values(Recipe).items()
+    }
     flags = [
         text
-        for name, (flag, _) in RECIPE_OPTIONS.items()
-        for text in ([flag] if given[name] is True else [flag, str(given[name])])
+        for name, about in values(Recipe).items()
+        for text in ([about.flag] if given[name] is True else [about.flag, str(given[name])])
     ]
     call(small_jsonl, *flags)
     assert seen == given
@@ -83,14 +87,13 @@ def test_the_users_own_data_is_found(small_jsonl: Path, tmp_path: Path, monkeypa
 def test_a_data_path_without_the_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORYTELLER_DATA_PATH", str(tmp_path))
     done = call()
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "has no training-data/low_fantasy_folklore.jsonl" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--dropout", "1"), "dropout is 1.0; it must be from 0 to below 1"),
         (("--device", "cuda:99"), "device 'cuda:99' is not available"),
         (("--val-fraction", "0.001"), "leaves the validation side without a cell"),
     ],
@@ -102,9 +105,32 @@ def test_a_mistake_is_one_message(small_jsonl: Path, arguments: tuple[str, ...],
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("arguments", [("--epochs", "many"), ("--recipe", "secret"), ("--unknown",)])
-def test_wrong_use(small_jsonl: Path, arguments: tuple[str, ...]) -> None:
-    assert call(small_jsonl, *arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dropout", "1"), "'--dropout': dropout is 1.0; it must be from 0 to below 1"),
+        (("--epochs", "many"), "'--epochs': 'many' is not a valid integer"),
+        (("--recipe", "secret"), "'--recipe': 'secret' is not one of"),
+        (("--unknown",), "No such option '--unknown'"),
+        (("--accumulate", "257"), "'--accumulate': accumulate is 257; it must be from 1 to batch_size, 256"),
+        (("--memory-limit", "nan"), "'--memory-limit': nan is not 0 or more"),
+        (("--processes", "2", "--device", "cuda:0"), "2 processes cannot share cuda:0"),
+        (("--processes", "2", "--device", "mps"), "several processes cannot train on mps"),
+        (("--validate-only", "--resume"), "--validate-only trains nothing: --resume says nothing about it"),
+    ],
+)
+def test_wrong_use_names_the_option(small_jsonl: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = call(small_jsonl, *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_a_resumed_run_may_have_a_recipe_that_the_preset_alone_would_not_allow(small_jsonl: Path) -> None:
+    large = ("--batch-size", "300", "--accumulate", "300")
+    assert call(small_jsonl, *QUICK[:2], *large, "--device", "cpu").exit_code == 0
+    again = call(small_jsonl, "--resume", "--accumulate", "300", "--device", "cpu")
+    assert again.exit_code == 0, again.output
+    assert call(small_jsonl, "--resume", "--accumulate", "0").exit_code == 2
 
 
 def test_bad_data_stops_before_training(tmp_path: Path, small_jsonl: Path) -> None:
@@ -134,7 +160,7 @@ def test_ctrl_c_in_training_says_how_to_go_on(small_jsonl: Path, monkeypatch: py
         patch.setattr(Trainer, "train_step", press)
         done = call(small_jsonl, *QUICK)
     assert done.exit_code == 130
-    assert f"  train-character-model {small_jsonl} --output-dir artifacts/character --resume" in done.stderr
+    assert f"  train-character-model {small_jsonl} --device cpu --resume" in done.stderr
     assert call(small_jsonl, "--resume").exit_code == 0
 
 

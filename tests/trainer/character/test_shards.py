@@ -14,7 +14,8 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.cli import main
 from storyteller_trainer.character.dataset import manifest_path
-from storyteller_trainer.character.shards import find_shards, load_shards
+from storyteller_trainer.character.files import find_shards
+from storyteller_trainer.character.shards import load_shards
 from storyteller_trainer.character.survey import survey
 
 Records = Callable[..., list[dict[str, Any]]]

@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from storyteller_schema.errors import StorytellerError
-from storyteller_trainer.events import encoders
-from storyteller_trainer.events.encoders import ALIASES, encoder_from_config, load_encoder, resolve
+from storyteller_trainer.events import encoder_names, encoders
+from storyteller_trainer.events.encoder_names import ALIASES, resolve
+from storyteller_trainer.events.encoders import encoder_from_config, load_encoder
 from storyteller_trainer.source import sha256
 from tiny_encoders import FAMILIES
 
@@ -57,8 +58,10 @@ def repackaged(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (package / "__init__.py").write_text("raise SystemExit('was imported')\n", encoding="utf-8")
     model = folder.rename(package / "model")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(encoders, "MINILM_PACKAGE", "packaged_encoder")
-    monkeypatch.setattr(encoders, "MINILM_FILES", {name: sha256(model / name) for name in encoders.MINILM_FILES})
+    monkeypatch.setattr(encoder_names, "WEIGHTS", "packaged_encoder")
+    monkeypatch.setattr(
+        encoder_names, "MINILM_FILES", {name: sha256(model / name) for name in encoder_names.MINILM_FILES}
+    )
     return model
 
 
@@ -69,7 +72,7 @@ def test_the_packaged_encoder_is_used_when_its_files_are_the_published_ones(repa
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_packaged_encoder_with_another_file_is_refused(name: str, repackaged: Path) -> None:
-    file, expected = repackaged / name, encoders.MINILM_FILES[name]
+    file, expected = repackaged / name, encoder_names.MINILM_FILES[name]
     content = bytearray(file.read_bytes())
     content[-2] ^= 1
     file.write_bytes(content)
@@ -82,7 +85,7 @@ def test_a_packaged_encoder_with_another_file_is_refused(name: str, repackaged: 
 
 
 def test_the_files_that_are_expected_of_minilm_do_not_change_by_accident() -> None:
-    assert encoders.MINILM_FILES == {
+    assert encoder_names.MINILM_FILES == {
         "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
         "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -143,7 +146,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_minilm_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "MINILM_PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(encoder_names, "WEIGHTS", "no_such_package_at_all")
     with pytest.raises(StorytellerError, match=r"run `make setup`.*storyteller-trainer\[events\]"):
         load_encoder("minilm")
 

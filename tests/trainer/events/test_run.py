@@ -20,8 +20,9 @@ from storyteller_trainer.events import checkpoint, run, train
 from storyteller_trainer.events.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.dataset import EventDataset, load_events
 from storyteller_trainer.events.models import Task, named_logits
+from storyteller_trainer.events.recipe import Strategy
 from storyteller_trainer.events.run import HELD_OUT, Interrupted, Request, train_classifier
-from storyteller_trainer.events.splits import Strategy, split
+from storyteller_trainer.events.splits import split
 from storyteller_trainer.events.state import RunState
 from storyteller_trainer.events.summary import RunSummary, closing_lines, summary_tables
 from storyteller_trainer.events.train import NonFiniteError

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import EventKind, Register
 from storyteller_trainer.events.example import EventExample
+from storyteller_trainer.events.recipe import Strategy
 from storyteller_trainer.events.skeleton import split_group
-from storyteller_trainer.events.splits import Split, Strategy, split
+from storyteller_trainer.events.splits import Split, split
 
 PARTS = ("train", "validation", "random", "skeletons")
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_trainer.events import run
-from storyteller_trainer.events.cli import RECIPE_OPTIONS, main
+from storyteller_trainer.events.cli import main
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.recipe import Recipe
+from storyteller_trainer.values import values
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -30,9 +31,9 @@ def test_help_ends_in_an_example() -> None:
 
 
 def test_every_value_of_the_recipe_has_an_option() -> None:
-    flags = {name for parameter in main.params for name in parameter.opts}
-    assert {"--split", "--precision"} <= flags
-    assert {*RECIPE_OPTIONS, "split", "precision"} == set(Recipe.__slots__)
+    flags = {parameter.name: parameter.opts for parameter in main.params}
+    assert {name: [about.flag] for name, about in values(Recipe).items()}.items() <= flags.items()
+    assert set(values(Recipe)) == set(Recipe.__slots__)
 
 
 def test_both_models_are_trained_by_default(data_file: Path, tiny_bert: str) -> None:
@@ -70,21 +71,27 @@ def test_the_users_own_data_is_taken_when_none_is_named(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--device", "cuda:99"), "device 'cuda:99' is not available"),
-        (("--encoder", "./nowhere"), "--encoder ./nowhere: neither one of minilm"),
-        (("--epochs", "0"), "epochs is 0; it must be at least 1"),
+        (("--encoder", "./nowhere"), "'--encoder': --encoder ./nowhere: neither one of minilm"),
+        (("--epochs", "0"), "'--epochs': epochs is 0; it must be at least 1"),
+        (("--precision", "fp16", "--device", "cpu"), "--precision fp16 needs a CUDA device, and this is cpu"),
+        (("--ner-weight", "2"), "--task all has one loss a model: --ner-weight says nothing about it"),
+        (("--validate-only", "--lr", "0.1"), "--validate-only trains nothing: --lr says nothing about it"),
+        (("--device", "tpu"), "'tpu' is no device"),
+        (("--task", "chess"), "'chess' is not one of"),
+        (("--precision", "int4"), "'int4' is not one of"),
     ],
 )
-def test_mistakes_end_with_1_and_one_line(data_file: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_use_ends_with_2_and_names_the_option(data_file: Path, arguments: tuple[str, ...], told: str) -> None:
     result = invoke(data_file, *arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert told in result.stderr
     assert result.stdout == ""
 
 
-def test_wrong_use_ends_with_2() -> None:
-    assert invoke("--task", "chess").exit_code == 2
-    assert invoke("--precision", "int4").exit_code == 2
+def test_a_device_that_this_machine_lacks_ends_with_1(data_file: Path) -> None:
+    result = invoke(data_file, "--device", "cuda:99")
+    assert result.exit_code == 1
+    assert "device 'cuda:99' is not available" in result.stderr
 
 
 def test_ctrl_c_ends_with_130(data_file: Path, tiny_bert: str, monkeypatch: pytest.MonkeyPatch) -> None:

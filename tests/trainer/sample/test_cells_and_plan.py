@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.sample.cells import Cells, find_genre, valid_cells
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.descriptors import Descriptors, Exclusion, Genre
 from storyteller_trainer.sample.loading import load_descriptors
-from storyteller_trainer.sample.plan import SampleConfig, make_plan
+from storyteller_trainer.sample.plan import make_plan
 
 GENRE = "low_fantasy_folklore"
 SHIPPED_SET = load_descriptors()

@@ -10,8 +10,8 @@ from storyteller_schema.enums import ActionContext, ActionType, AwarenessLevel, 
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.sample.arrays import label
 from storyteller_trainer.sample.coherence import SHARES, WHOLE, coherence
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.generate import generate_dataset
-from storyteller_trainer.sample.plan import SampleConfig
 from storyteller_trainer.sample.scenarios import Scenarios
 from storyteller_trainer.sample.synthetic import random_descriptors
 

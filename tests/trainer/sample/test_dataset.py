@@ -18,10 +18,11 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character.dataset import load_dataset
 from storyteller_trainer.sample.coherence import coherence
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.descriptors import Descriptors, EmotionalProfile, PrimaryEmotion, Range
 from storyteller_trainer.sample.generate import CHUNK, generate_dataset
 from storyteller_trainer.sample.loading import check_descriptors, load_descriptors
-from storyteller_trainer.sample.plan import SampleConfig, make_plan
+from storyteller_trainer.sample.plan import make_plan
 from storyteller_trainer.sample.synthetic import random_descriptors
 from storyteller_trainer.sample.tables import LABEL_AXES
 from storyteller_trainer.sample.writer import write_dataset

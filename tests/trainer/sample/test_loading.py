@@ -13,9 +13,9 @@ import pytest
 from storyteller_schema.enums import AwarenessLevel, Provenance
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.sample.cells import find_genre, valid_cells
+from storyteller_trainer.sample.config import DEFAULT_CELLS
 from storyteller_trainer.sample.descriptors import Descriptors
 from storyteller_trainer.sample.loading import SHIPPED, find_descriptors, load_descriptors
-from storyteller_trainer.sample.plan import DEFAULT_CELLS
 from storyteller_trainer.sample.tables import LABEL_AXES
 
 

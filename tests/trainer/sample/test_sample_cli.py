@@ -67,23 +67,33 @@ def test_the_users_own_descriptors_are_found(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--cells", "100000"], "100000 cells are asked for, but genre"),
-        (["--cells", "10", "--examples", "5"], "5 examples cannot cover 10 cells"),
+        (["--cells", "100000"], "'--cells': 100000 cells are asked for, but genre"),
+        (["--cells", "10", "--examples", "5"], "'--cells' and '--examples': 5 examples cannot cover 10 cells"),
         (["--examples", "5", "--variations", "5"], "give one of them, not both"),
-        (["--genre", "opera"], 'genre "opera" is not in the descriptors'),
-        (["--descriptors", "nowhere"], "nowhere is not a folder"),
-        (["--min-coherence", "2"], "min_coherence is 2.0"),
-        (["--output", "data.txt"], "ending in .jsonl"),
-        (["--output", "file/data.jsonl"], "cannot write here"),
+        (["--genre", "opera"], "'--genre': genre \"opera\" is not in the descriptors"),
+        (["--descriptors", "nowhere"], "'--descriptors': nowhere is not a folder"),
+        (["--min-coherence", "2"], "'--min-coherence': min_coherence is 2.0"),
+        (["--seed", "-1"], "'--seed': seed is -1"),
+        (["--output", "data.txt"], "'-o' / '--output': data.txt: training data is written as JSONL"),
+        (["-o", "."], "'.' is a directory"),
+        (["--cells", "many"], "'many' is not a valid integer"),
+        (["--wrong"], "No such option"),
+        (["surplus"], "unexpected extra argument"),
     ],
 )
-def test_a_mistake_is_one_message_and_exit_code_1(tmp_path: Path, arguments: list[str], message: str) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_wrong_use_is_exit_code_2_and_names_the_option(arguments: list[str], message: str) -> None:
     result = run(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_place_that_cannot_be_written_to_is_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run("--output", "file/data.jsonl")
+    assert result.exit_code == 1
+    assert "cannot write here" in result.stderr
 
 
 def test_broken_descriptors_are_reported(tmp_path: Path) -> None:
@@ -92,11 +102,6 @@ def test_broken_descriptors_are_reported(tmp_path: Path) -> None:
     result = run("--descriptors", str(folder))
     assert result.exit_code == 1
     assert f"{folder / 'dynamics.json'}: dynamics[0].id is 3" in result.stderr
-
-
-@pytest.mark.parametrize("arguments", [["--cells", "many"], ["--wrong"], ["surplus"]])
-def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2
 
 
 def test_help_ends_in_an_example() -> None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
-from rich.table import Table
-from storyteller_schema.console import command, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS, model_path
+from storyteller_schema.console import command, out, print_json
+from storyteller_schema.ctrl_c import importing
+from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
+from storyteller_schema.settings import model_path
+from storyteller_trainer.folder import CHARACTER_RUN, best_of, require_checkpoint
 
 
 @command("export-character-model")
-@click.argument("checkpoint", type=click.Path(path_type=Path), default=ARTIFACTS / "character")
-@click.option(
+@click.argument("checkpoint", type=INPUT, default=CHARACTER_RUN)
+@option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="The file to write [default: character_predictor.onnx in STORYTELLER_MODEL_PATH or artifacts/models].",
 )
-@click.option(
+@option(
     "--align-thresholds",
     is_flag=True,
     help="Add 0.5 to the binary outputs, so that the engine's cut falls where the trained probability is 0.5.",
 )
-@click.option("--int8", is_flag=True, help="Round the weights to eight bits: a quarter of the size.")
+@option("--int8", is_flag=True, help="Round the weights to eight bits: a quarter of the size.")
 @json_option
 def main(checkpoint: Path, output: Path | None, align_thresholds: bool, int8: bool, as_json: bool) -> None:
     """Write a trained character model as one ONNX file that the engine loads.
@@ -37,7 +38,13 @@ def main(checkpoint: Path, output: Path | None, align_thresholds: bool, int8: bo
       export-character-model artifacts/character -o artifacts/models/character_predictor.onnx
     """
     target = output or model_path() / "character_predictor.onnx"
-    from storyteller_exporter.character import export_character  # PyTorch takes a second to import
+    with judging("checkpoint"):
+        require_checkpoint(best_of(checkpoint))
+    with importing():  # PyTorch takes seconds
+        import msgspec
+        from rich.table import Table
+
+        from storyteller_exporter.character import export_character
 
     report = export_character(checkpoint, target, align_thresholds=align_thresholds, int8=int8)
     if as_json:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind, Span, decode_events, event_probabilities
 from storyteller_schema.files import StrPath
+from storyteller_schema.hints import hint
 from storyteller_schema.spans import decode_spans
 from storyteller_trainer.events.checkpoint import tokenizer_hash
 from storyteller_trainer.events.encoding import PAD_ID, Encoded, Encodings, encode
@@ -27,6 +28,7 @@ from tokenizers import Tokenizer
 from storyteller_exporter import notes
 from storyteller_exporter.events import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.findings import Status, Verification, first_line
+from storyteller_exporter.folder import advice, require_models
 from storyteller_exporter.inspection import inspect
 from storyteller_exporter.interface import CHARACTER, SETS, Interface
 from storyteller_exporter.onnx_file import start
@@ -94,6 +96,10 @@ class EngineEvents:
             _check_tokenizer(folder / TOKENIZER, self.tokenizer, file)
         self._sessions = [(start(folder / known.file_name, threads), known.output_names) for known in interfaces]
 
+    def _verify(self) -> str:
+        """What tells more about files that do not run well."""
+        return hint("verify-onnx", self.folder, target="verify-events")
+
     def encode(self, examples: Sequence[EventExample]) -> Encodings:
         """Tokens of each text, cut after 128, with byte offsets."""
         return encode(examples, self.tokenizer)
@@ -117,7 +123,7 @@ class EngineEvents:
         except Exception as error:  # ONNX Runtime's classes share no public base
             raise StorytellerError(
                 f"{self.folder}: the models do not run on {width} tokens ({padding} padding): {first_line(error)}; "
-                "`verify-onnx` tells more"
+                f"`{self._verify()}` tells more"
             ) from error
         events, entities = outputs
         return events[0], entities[0, :length]
@@ -131,7 +137,8 @@ class EngineEvents:
         events, entities = self.run(item, padding)
         if not (np.isfinite(events).all() and np.isfinite(entities).all()):
             raise StorytellerError(
-                f"{self.folder}: NaN or infinity in the models' outputs; see `verify-onnx`, then train and export again"
+                f"{self.folder}: NaN or infinity in the models' outputs; see `{self._verify()}`, then train and export "
+                "again"
             )
         return Prediction(
             kinds=decode_events(events),
@@ -142,10 +149,7 @@ class EngineEvents:
 
 def _interfaces(folder: Path) -> tuple[Interface, ...]:
     """What the folder holds."""
-    advice = "`export-event-classifier` writes it"
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "no such folder"
-        raise StorytellerError(f"{folder}: {found}; expected the folder of the event models, {advice}")
+    require_models(folder)
     for together in EVENT_SETS:
         names = [interface.file_name for interface in together]
         missing = [name for name in names if not (folder / name).is_file()]
@@ -154,7 +158,7 @@ def _interfaces(folder: Path) -> tuple[Interface, ...]:
         if len(missing) < len(names):
             raise StorytellerError(f"{folder}: {missing[0]} is missing; the engine needs {' and '.join(names)}")
     inside = [path.name for path in sorted(folder.glob("*_classifier")) if path.is_dir()]
-    hint = f"; it holds {' and '.join(inside)}: name one of them" if inside else f"; {advice}"
+    hint = f"; it holds {' and '.join(inside)}: name one of them" if inside else f"; {advice()}"
     expected = " or ".join(" and ".join(interface.file_name for interface in together) for together in EVENT_SETS)
     raise StorytellerError(f"{folder}: holds no event models; expected {expected}{hint}")
 

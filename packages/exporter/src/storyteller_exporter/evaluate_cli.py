@@ -6,45 +6,74 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from storyteller_schema.console import command, err, json_option, print_json
+from storyteller_schema.console import command, err, print_json
+from storyteller_schema.ctrl_c import importing
+from storyteller_schema.errors import WrongValue
+from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_schema.settings import model_path
+from storyteller_trainer.extra import events_extra
+from storyteller_trainer.folder import BEST
+from storyteller_trainer.source import EVENT_MAKER, check_file
 
-from storyteller_exporter.extra import events_extra
+from storyteller_exporter.folder import require_models
 
 if TYPE_CHECKING:
     from storyteller_exporter.evaluate import Report
 
 
 @command("evaluate-classifier")
-@click.argument("paths", metavar="[MODEL_DIR] [DATA]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
+@click.argument("paths", metavar="[MODEL_DIR] [DATA]...", nargs=-1, type=INPUT)
+@option(
     "--held-out",
-    type=click.Path(path_type=Path),
+    type=INPUT,
     metavar="RUNS",
     help="Add the two sets that training kept from the models; RUNS is its folder, as artifacts/events.",
+    section="Sets, beside DATA",
 )
-@click.option("--prose", is_flag=True, help="Add the hand-annotated prose set that comes with the workspace.")
-@click.option(
+@option(
+    "--prose",
+    is_flag=True,
+    help="Add the hand-annotated prose set that comes with the workspace.",
+    section="Sets, beside DATA",
+)
+@option(
     "--padding",
     type=click.Choice(["fixed", "dynamic"]),
     default="fixed",
     show_default=True,
     help="fixed: to 128 tokens, as the engine does; dynamic: each sentence at its own length.",
+    section="How the models run",
 )
-@click.option("--worst", type=click.IntRange(min=0), default=20, show_default=True, help="Mistakes shown of each set.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="The engine uses one.")
-@click.option(
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="The engine uses one.",
+    section="How the models run",
+)
+@option(
     "--latency-sentences",
     type=click.IntRange(min=0),
     default=200,
     show_default=True,
     help="Sentences timed with either padding; 0 for none.",
+    section="How the models run",
 )
-@click.option(
+@option(
+    "--worst",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Mistakes shown of each set.",
+    section="What comes out",
+)
+@option(
     "--predictions",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Also write a JSON line for each sentence: set, id, text, event_kinds, event_probabilities and entities, "
     "whose offsets are bytes.",
+    section="What comes out",
 )
 @json_option
 def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **options: Any) -> None:
@@ -64,13 +93,21 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
     data = paths[1:] if given else paths
     if not data and options["held_out"] is None and not options["prose"]:
         raise click.UsageError("nothing to evaluate on: name a DATA file, --held-out RUNS or --prose")
+    with judging("paths"):
+        require_models(folder)
+        for path in data:
+            check_file(path, EVENT_MAKER)
+    if (runs := options["held_out"]) is not None and not list(runs.glob(f"*/{BEST}")):
+        found = f"{runs / 'event' / BEST}: there is no trained model"
+        raise WrongValue(f"{found}; name the folder of runs that the models were exported from", "held_out")
     report = evaluate_folder(folder, data, predictions=predictions, **options)
     if as_json:
         import msgspec
 
         print_json(msgspec.to_builtins(report))
     else:
-        from storyteller_exporter.evaluate_tables import show
+        with importing():
+            from storyteller_exporter.evaluate_tables import show
 
         show(report)
 
@@ -88,9 +125,9 @@ def evaluate_folder(
     predictions: Path | None,
 ) -> Report:
     """What the command does, but for printing."""
-    from rich.progress import Progress
+    with events_extra():
+        from rich.progress import Progress
 
-    with events_extra():  # transformers takes seconds to import
         from storyteller_exporter import evaluate, evaluate_sets
         from storyteller_exporter.engine_events import EngineEvents, Padding
 
@@ -103,5 +140,5 @@ def evaluate_folder(
         runs = [evaluate.run_set(models, one, Padding(padding), lambda: progress.advance(bar)) for one in sets]
     if predictions is not None:
         evaluate.write_predictions(predictions, runs)
-        err.print(f"predictions: {predictions}", markup=False)
+        err.print(f"predictions: {predictions}")
     return evaluate.report(models, runs, Padding(padding), worst=worst, timed=latency_sentences)

@@ -9,10 +9,11 @@ from pathlib import Path
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import StrPath
 from storyteller_trainer.checkpoint import read_tensors
-from storyteller_trainer.events.checkpoint import BEST, EventMetadata
+from storyteller_trainer.events.checkpoint import EventMetadata
 from storyteller_trainer.events.dataset import load_events
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.run import HELD_OUT
+from storyteller_trainer.folder import BEST
 from storyteller_trainer.sample.prose import load_prose
 
 from storyteller_exporter.engine_events import ModelFile

@@ -28,21 +28,21 @@ HEADLINES: dict[str, Callable[[SetReport], float]] = {
 def show(report: Report) -> None:
     """Prints the models, all sets side by side, latency, then each set by itself."""
     for file in report.files:
-        out.print(f"{file.file}: {file.bytes:,} bytes", markup=False)
+        out.print(f"{file.file}: {file.bytes:,} bytes")
         for warning in file.warnings:
-            out.print(f"note: {warning}", markup=False)
-    out.print(f"padding {report.padding}\n", markup=False)
+            out.print(f"note: {warning}")
+    out.print(f"padding {report.padding}\n")
     out.print(comparison_table(report))
     if report.latency is not None:
         out.print()
         out.print(latency_table(report.latency))
     for found in report.sets:
-        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold", markup=False)
+        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold")
         for notice in found.notices:
-            out.print(f"note: {notice}", markup=False)
+            out.print(f"note: {notice}")
         for part in details(found):
             out.print()
-            out.print(part, markup=False)
+            out.print(part)
 
 
 def comparison_table(report: Report) -> Table:

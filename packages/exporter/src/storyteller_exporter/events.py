@@ -13,7 +13,6 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
 from storyteller_schema.files import StrPath, atomic_path
 from storyteller_trainer.events.checkpoint import (
-    BEST,
     EventCheckpoint,
     EventMetadata,
     load_event_checkpoint,
@@ -21,6 +20,7 @@ from storyteller_trainer.events.checkpoint import (
 )
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.tokenizer import normalised
+from storyteller_trainer.folder import require_event_run
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -99,10 +99,7 @@ def export_events(runs: StrPath, folder: StrPath, *, joint: bool = False, int8: 
 
 
 def _load(run: Path, task: Task) -> EventCheckpoint:
-    if not (run / BEST).is_file():
-        raise StorytellerError(
-            f"{run / BEST}: there is no trained model; `train-event-classifier --task {task}` makes one"
-        )
+    require_event_run(run.parent, task)
     source = load_event_checkpoint(run)
     if source.metadata.task is not task:
         raise StorytellerError(f"{run}: holds a model of task {source.metadata.task}, expected {task}; train it again")

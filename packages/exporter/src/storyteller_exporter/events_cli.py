@@ -5,25 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
-from rich.table import Table
-from storyteller_schema.console import command, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS, model_path
-
-from storyteller_exporter.extra import events_extra
+from storyteller_schema.console import command, out, print_json
+from storyteller_schema.options import INPUT, OUTPUT_FOLDER, json_option, judging, option
+from storyteller_schema.settings import model_path
+from storyteller_trainer.extra import events_extra
+from storyteller_trainer.folder import EVENT_RUNS, require_event_run
 
 
 @command("export-event-classifier")
-@click.argument("runs", type=click.Path(path_type=Path), default=ARTIFACTS / "events")
-@click.option(
+@click.argument("runs", type=INPUT, default=EVENT_RUNS)
+@option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OUTPUT_FOLDER,
     help="The folder to write [default: event_classifier (with --joint: joint_classifier) in STORYTELLER_MODEL_PATH "
     "or artifacts/models].",
 )
-@click.option("--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.")
-@click.option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.")
+@option("--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.")
+@option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.")
 @json_option
 def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool) -> None:
     """Write trained event and entity classifiers as the folder that the engine loads.
@@ -36,14 +35,20 @@ def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool
       export-event-classifier artifacts/events -o artifacts/models/event_classifier
     """
     target = output or model_path() / ("joint_classifier" if joint else "event_classifier")
+    with judging("runs"):
+        for task in ("joint",) if joint else ("event", "ner"):
+            require_event_run(runs, task)
     with events_extra():
-        from storyteller_exporter.events import export_events  # transformers takes seconds to import
+        import msgspec
+        from rich.table import Table
+
+        from storyteller_exporter.events import export_events
 
     report = export_events(runs, target, joint=joint, int8=int8)
     if as_json:
         print_json(msgspec.to_builtins(report))
         return
-    out.print(f"folder: {report.folder}", markup=False)
+    out.print(f"folder: {report.folder}")
     for file in report.files:
         table = Table(show_header=False, box=None)
         table.add_row("file", Path(file.file).name)

@@ -10,11 +10,12 @@ import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import decode_events
 from storyteller_schema.spans import decode_spans
-from storyteller_trainer.events.checkpoint import BEST, EventCheckpoint, load_event_checkpoint, tokenizer_hash
+from storyteller_trainer.events.checkpoint import EventCheckpoint, load_event_checkpoint, tokenizer_hash
 from storyteller_trainer.events.dataset import load_events
 from storyteller_trainer.events.encoding import Encoded, encode
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.tokenizer import normalised, read_tokenizer
+from storyteller_trainer.folder import BEST
 from tokenizers import Tokenizer
 
 from storyteller_exporter import events

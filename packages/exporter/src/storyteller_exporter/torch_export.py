@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
         with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BaseException:
+    except Exception:
         sys.stderr.write(printed.getvalue())
         raise
     finally:

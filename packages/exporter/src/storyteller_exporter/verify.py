@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from storyteller_schema.ctrl_c import importing
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import StrPath, write_atomic
+from storyteller_trainer.extra import events_extra
 
-from storyteller_exporter.extra import events_extra
 from storyteller_exporter.findings import Status, Verification, as_json
+from storyteller_exporter.folder import require_folder_of
 from storyteller_exporter.inspection import inspect
 from storyteller_exporter.interface import CHARACTER, INTERFACES, SETS
 from storyteller_exporter.notes import exporter_versions
@@ -64,7 +66,8 @@ def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPa
         return report
     # The event pipeline's libraries are an extra, and take seconds to import.
     if inspection.interface is CHARACTER:
-        from storyteller_exporter.character_verify import verify_character
+        with importing():
+            from storyteller_exporter.character_verify import verify_character
 
         verify_character(inspection, report, checkpoint=checkpoint, data=data)
     else:
@@ -85,8 +88,7 @@ def write_report(reports: Sequence[Verification], target: StrPath) -> None:
         StorytellerError: the folder is not there or cannot be written to.
     """
     target = Path(target)
-    if not target.parent.is_dir():
-        raise StorytellerError(f"{target}: there is no folder {target.parent}; name another place with --output")
+    require_folder_of(target)
     try:
         write_atomic(target, json.dumps(as_json(reports), indent=2, allow_nan=False) + "\n")
     except StorytellerError as error:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
-from storyteller_schema import drift
-from storyteller_schema.console import err, group, json_option, out, print_json
-from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import write_atomic
-from storyteller_schema.golden import reference_document, with_our_vectors
-from storyteller_schema.metadata import plain_document, rich_document, write_document
+from storyteller_schema.console import err, group, out, print_json
+from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
+
+if TYPE_CHECKING:
+    from storyteller_schema import drift
 
 
 @group("storyteller-schema")
@@ -27,8 +26,8 @@ def main() -> None:
 
 
 @main.command()
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to stdout.")
-@click.option("--rich", is_flag=True, help="Add constants, enum orders, labels, decode rules and golden vectors.")
+@option("-o", "--output", type=OUTPUT_FILE, help="Write here, not to stdout.")
+@option("--rich", is_flag=True, help="Add constants, enum orders, labels, decode rules and golden vectors.")
 def export(output: Path | None, rich: bool) -> None:
     """Write the contract as JSON, in the form that the engine exports.
 
@@ -36,6 +35,10 @@ def export(output: Path | None, rich: bool) -> None:
     Example:
       storyteller-schema export --rich -o schema.json
     """
+    from storyteller_schema.files import write_atomic
+    from storyteller_schema.golden import reference_document, with_our_vectors
+    from storyteller_schema.metadata import plain_document, rich_document, write_document
+
     text = write_document(with_our_vectors(rich_document(), reference_document()) if rich else plain_document())
     if output is None:
         click.echo(text, nl=False)
@@ -44,15 +47,9 @@ def export(output: Path | None, rich: bool) -> None:
         err.print(f"Wrote {output}")
 
 
-class UnreadableSource(click.ClickException):
-    """Ends the command with 2: nothing was compared, so nothing is known to differ."""
-
-    exit_code = 2
-
-
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--rust-repo", type=click.Path(path_type=Path), help="The engine's repository: its Rust source is read.")
+@click.argument("file", type=INPUT, required=False)
+@option("--rust-repo", type=INPUT, help="The engine's repository: its Rust source is read.")
 @json_option
 def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
     """Compare this workspace with the engine: its Rust source, its JSON (FILE), or both.
@@ -65,12 +62,16 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
     Example:
       storyteller-schema check --rust-repo ../storyteller schema.json
     """
-    try:
-        reports = [drift.check_rust(rust_repo)] if rust_repo else []
-        reports += [drift.check_file(file)] if file else []
-        reports = reports or [drift.check_reference()]
-    except StorytellerError as error:
-        raise UnreadableSource(str(error)) from error
+    from storyteller_schema import drift
+
+    reports = []
+    if rust_repo:
+        with judging("rust_repo"):
+            reports.append(drift.check_rust(rust_repo))
+    if file:
+        with judging("file"):
+            reports.append(drift.check_file(file))
+    reports = reports or [drift.check_reference()]
     if as_json:
         print_json([{**asdict(report), "agrees": report.agrees} for report in reports])
     else:
@@ -81,15 +82,17 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
 
 
 def _print(report: drift.Report) -> None:
-    out.print(f"Compared with {report.source}", markup=False)
+    from rich.table import Table
+
+    out.print(f"Compared with {report.source}")
     out.print("  covered:  " + (", ".join(f"{kind} ({count})" for kind, count in report.covered.items()) or "nothing"))
     for label, lines in (("not seen", report.unseen), ("beyond the contract", report.extra)):
         for line in lines:
-            out.print(f"  {label}:  {line}", markup=False)
+            out.print(f"  {label}:  {line}")
     if report.differences:
         table = Table("name", "here", "there")
         for row in report.differences:
-            table.add_row(*(text.replace("[", "\\[") for text in (row.name, row.here, row.there)))
+            table.add_row(row.name, row.here, row.there)
         out.print(table)
     if report.agrees:
         out.print("No difference.")

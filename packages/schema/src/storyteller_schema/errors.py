@@ -1,7 +1,22 @@
-"""The error every user's mistake becomes: one readable message, never a traceback."""
+"""The errors that every user's mistake becomes: one readable message, never a traceback."""
 
 from __future__ import annotations
 
 
 class StorytellerError(Exception):
     """Something the user can mend: the message names file, line, field and value, and says what to do."""
+
+
+class WrongValue(StorytellerError):
+    """What was asked for makes no sense, whatever the work would bring: a value out of range, a file that is missing.
+
+    A command tells it as wrong use, with exit code 2, and names the options.
+    """
+
+    def __init__(self, message: str, *names: str) -> None:
+        """
+        Args:
+            names: of the arguments that are to blame, as the code calls them (`learning_rate`).
+        """
+        super().__init__(message)
+        self.names = names

@@ -15,7 +15,8 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from storyteller_schema.env_file import EnvFile, EnvFileError, find_env_file, read_env_file
-from storyteller_schema.errors import StorytellerError
+from storyteller_schema.errors import WrongValue
+from storyteller_schema.hints import as_data
 
 DATA_VARIABLE = "STORYTELLER_DATA_PATH"
 MODEL_VARIABLE = "STORYTELLER_MODEL_PATH"
@@ -87,7 +88,7 @@ def _folder(variable: str, expected: str) -> Path | None:
         path = Path(value)
     if not path.is_dir():
         found = "is not a folder" if path.exists() else "does not exist"
-        raise StorytellerError(
+        raise WrongValue(
             f"{variable}={value} {found}; expected {expected}. "
             f"Create it, correct the variable (environment or .env), or unset it"
         )
@@ -98,7 +99,7 @@ def data_path() -> Path | None:
     """The engine's data folder, or None when STORYTELLER_DATA_PATH is not set.
 
     Raises:
-        StorytellerError: the variable names something that is not a folder.
+        WrongValue: the variable names something that is not a folder.
     """
     return _folder(DATA_VARIABLE, "the engine's data folder, which holds training-data/")
 
@@ -107,7 +108,7 @@ def model_path() -> Path:
     """The folder from which the engine loads its models: STORYTELLER_MODEL_PATH, else `artifacts/models`.
 
     Raises:
-        StorytellerError: the variable names something that is not a folder.
+        WrongValue: the variable names something that is not a folder.
     """
     return _folder(MODEL_VARIABLE, "the folder from which the engine loads its ONNX files") or ARTIFACTS / "models"
 
@@ -116,15 +117,15 @@ def training_file(name: str) -> Path | None:
     """A file of the user's `training-data/` folder, or None when STORYTELLER_DATA_PATH is not set.
 
     Raises:
-        StorytellerError: the variable is set and the file is not there.
+        WrongValue: the variable is set and the file is not there.
     """
     root = data_path()
     if root is None:
         return None
     path = root / "training-data" / name
     if not path.exists():
-        raise StorytellerError(
+        raise WrongValue(
             f"{DATA_VARIABLE}={root} has no training-data/{name}; expected the engine's training data there. "
-            f"Put the file there, name another with DATA=..., or unset the variable to use the sample data"
+            f"Put the file there, name another {as_data()}, or unset the variable to use the sample data"
         )
     return path

@@ -9,16 +9,18 @@ from storyteller_schema.lazy import public
 if TYPE_CHECKING:
     from storyteller_trainer.character.checkpoint import Checkpoint, load_checkpoint
     from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
+    from storyteller_trainer.character.files import find_shards
     from storyteller_trainer.character.model import CharacterModel
     from storyteller_trainer.character.run import train_character_model
-    from storyteller_trainer.character.shards import find_shards, load_shards
+    from storyteller_trainer.character.shards import load_shards
     from storyteller_trainer.device import choose_device
     from storyteller_trainer.events.checkpoint import EventCheckpoint, load_event_checkpoint
     from storyteller_trainer.events.dataset import EventDataset, load_events
     from storyteller_trainer.events.models import Task
     from storyteller_trainer.events.run import Request, train_classifier
+    from storyteller_trainer.sample.config import SampleConfig
     from storyteller_trainer.sample.loading import load_descriptors
-    from storyteller_trainer.sample.plan import SampleConfig, make_plan
+    from storyteller_trainer.sample.plan import make_plan
     from storyteller_trainer.sample.writer import write_dataset
 
     __version__: str
@@ -57,7 +59,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             "load_dataset": "character.dataset",
             "CharacterModel": "character.model",
             "train_character_model": "character.run",
-            "find_shards": "character.shards",
+            "find_shards": "character.files",
             "load_shards": "character.shards",
             "choose_device": "device",
             "EventCheckpoint": "events.checkpoint",
@@ -68,7 +70,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             "Request": "events.run",
             "train_classifier": "events.run",
             "load_descriptors": "sample.loading",
-            "SampleConfig": "sample.plan",
+            "SampleConfig": "sample.config",
             "make_plan": "sample.plan",
             "write_dataset": "sample.writer",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import stat
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import StrPath
+from storyteller_schema.hints import hint
+
+#: The commands that make sample data.
+CHARACTER_MAKER = "generate-training-data"
+EVENT_MAKER = "generate-event-data"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -19,25 +25,42 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 18
 
 
-def check_file(path: StrPath) -> None:
+def check_file(path: StrPath, maker: str | None = None) -> None:
     """Refuses what cannot be a training file.
 
+    Args:
+        maker: the command that makes sample data of this kind.
+
     Raises:
-        StorytellerError: nothing is there, it is a folder, or it is empty.
+        StorytellerError: nothing is there, it is a folder, it is empty, or its name is not UTF-8.
     """
     path = Path(path)
     try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise StorytellerError(f"{os.fsencode(path)!r}: the name is not UTF-8; give the file another one") from None
+    try:
         found = path.stat()
     except FileNotFoundError:
-        raise StorytellerError(
-            f"{path}: no such file; `generate-training-data --output {path}` makes sample data there"
-        ) from None
+        advice = f"`{hint(maker, '--output', path)}` makes sample data there" if maker else "name another"
+        raise StorytellerError(f"{path}: no such file; {advice}") from None
     except OSError as error:
         raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
     if stat.S_ISDIR(found.st_mode):
         raise StorytellerError(f"{path}: is a folder; name one JSONL file in it")
     if found.st_size == 0:
         raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
+
+
+def check_name(path: Path) -> None:
+    """
+    Raises:
+        StorytellerError: it is not the name of a JSONL file, plain or gzip.
+    """
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise StorytellerError(
+            f"{path}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz"
+        )
 
 
 def sha256(path: StrPath) -> str:

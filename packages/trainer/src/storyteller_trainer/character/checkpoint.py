@@ -18,9 +18,8 @@ from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character.metrics import Metrics
 from storyteller_trainer.character.model import CharacterModel
 from storyteller_trainer.checkpoint import read_tensors, save_tensors
+from storyteller_trainer.folder import best_of
 
-BEST = "best.safetensors"
-LAST = "last.safetensors"
 #: What only training needs stands beside the weights in `last.safetensors`, under names that begin with this.
 STATE_PREFIX = "training."
 
@@ -73,7 +72,7 @@ def load_checkpoint(path: StrPath) -> Checkpoint:
         StorytellerError: nothing is there, the file is damaged, or it belongs to another contract.
     """
     path = Path(path)
-    file = path / BEST if path.is_dir() else path
+    file = best_of(path)
     tensors, metadata = read_tensors(file, CheckpointMetadata)
     check_fingerprint(file, metadata.schema_fingerprint)
     model = CharacterModel()

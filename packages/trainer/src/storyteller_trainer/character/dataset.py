@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
 from storyteller_schema.files import StrPath
+from storyteller_schema.hints import hint
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_schema.settings import ARTIFACTS
 
@@ -23,7 +24,7 @@ from storyteller_trainer.character.records import Cell, Example, diagnose_line, 
 from storyteller_trainer.character.rows import Rows
 from storyteller_trainer.character.rules import Floats, Mask, violations
 from storyteller_trainer.problems import Problem
-from storyteller_trainer.source import check_file, numbered_lines, sha256
+from storyteller_trainer.source import CHARACTER_MAKER, check_file, numbered_lines, sha256
 
 #: Where parsed files are kept.
 CACHE = ARTIFACTS / "cache"
@@ -81,7 +82,7 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     """
     path = Path(path)
     cache_dir = None if cache_dir is None else Path(cache_dir)
-    check_file(path)
+    check_file(path, CHARACTER_MAKER)
     cache = Cache(cache_dir) if cache_dir else None
     digest = cache.digest(path) if cache else sha256(path)
     arrays = cache.load(digest) or cache.store(digest, _sound_chunks(path)) if cache else None
@@ -159,7 +160,8 @@ def _sound_chunks(path: Path) -> Iterator[Chunk]:
 
 def _refuse(path: Path) -> Callable[[Problem], None]:
     def report(problem: Problem) -> None:
-        raise StorytellerError(f"{path}: {problem}; --validate-only lists every problem")
+        command = hint("train-character-model", "--validate-only", data=[path])
+        raise StorytellerError(f"{path}: {problem}; `{command}` lists every problem")
 
     return report
 

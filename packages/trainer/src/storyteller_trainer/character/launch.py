@@ -8,7 +8,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from storyteller_schema.errors import StorytellerError
+from storyteller_schema import ctrl_c
+from storyteller_schema.errors import StorytellerError, WrongValue
 
 
 def started_by_torchrun() -> bool:
@@ -29,7 +30,8 @@ def one_voice() -> Iterator[None]:
     except (StorytellerError, KeyboardInterrupt) as error:
         if is_first_here():
             raise
-        raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
+        code = ctrl_c.EXIT_CODE if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, WrongValue) else 1
+        raise SystemExit(code) from None
 
 
 def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
@@ -41,9 +43,10 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
     Raises:
         StorytellerError: a process was killed.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.run import parse_args, run
+    with ctrl_c.importing():
+        from torch.distributed.elastic.multiprocessing.api import SignalException
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+        from torch.distributed.run import parse_args, run
 
     flags = ["--standalone", "--nproc-per-node", str(processes), "-m", module]
     # What torchrun logs is how it ends the other processes; this process has nothing else to log.

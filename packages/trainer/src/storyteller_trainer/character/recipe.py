@@ -2,111 +2,132 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
-from storyteller_schema.errors import StorytellerError
+from storyteller_schema.errors import WrongValue
+
+from storyteller_trainer.values import (
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BELOW_1,
+    BETWEEN_0_AND_1,
+    SWITCH,
+    Bound,
+    check_values,
+    one_of,
+    value,
+)
+
+course = partial(value, section="Recipe: course of the training")
+step = partial(value, section="Recipe: optimizer")
+learning = partial(value, section="Recipe: what is learned from")
+loss = partial(value, section="Recipe: loss")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """The values of a training run. The defaults are the reference recipe."""
 
-    epochs: int = 100
-    """At most this many passes over the training side."""
+    epochs: int = course(100, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
 
-    batch_size: int = 256
-    """Examples in one step."""
+    batch_size: int = course(256, "--batch-size", AT_LEAST_1, "Examples in a step.")
 
-    accumulate: int = 1
+    accumulate: int = course(
+        1,
+        "--accumulate",
+        Bound(lambda value: value >= 1, "from 1 to batch_size"),
+        "Parts of a batch that are worked on one after the other.",
+    )
     """The gradient of a batch is added up from that of this many parts, which one process computes one after the other
     and several divide among themselves. It changes nothing but how sums are rounded."""
 
-    optimizer: str = "adamw"
+    patience: int = course(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
+
+    min_delta: float = course(
+        1e-4, "--min-delta", AT_LEAST_0, "The smallest improvement of the loss that counts for --patience."
+    )
+
+    seed: int = course(
+        42,
+        "--seed",
+        Bound(lambda value: 0 <= value < 2**63, "0 or more, and below 2**63"),
+        "Of split, first weights, order and dropout.",
+    )
+
+    val_fraction: float = course(0.2, "--val-fraction", BETWEEN_0_AND_1, "Share of the examples to validate on.")
+
+    optimizer: str = step(
+        "adamw", "--optimizer", one_of("adamw", "muon"), "adamw, or muon with adamw for what is no hidden matrix."
+    )
     """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
 
-    learning_rate: float = 1e-3
-    """Of AdamW, at its highest."""
+    learning_rate: float = step(1e-3, "--lr", ABOVE_0, "Highest learning rate of AdamW.")
 
-    muon_learning_rate: float = 0.03
-    """Of Muon, at its highest."""
+    muon_learning_rate: float = step(0.03, "--muon-lr", ABOVE_0, "Highest learning rate of Muon.")
 
-    weight_decay: float = 1e-4
-    """Decoupled, on weights and biases alike."""
+    weight_decay: float = step(1e-4, "--weight-decay", AT_LEAST_0, "Decoupled weight decay.")
+    """On weights and biases alike."""
 
-    schedule: str = "plateau"
+    averaging: float = step(
+        0.0, "--averaging", BELOW_1, "Share that the running average of the weights keeps at a step."
+    )
+    """The weights that are judged and saved are a running average that keeps this share at each step."""
+
+    schedule: str = step(
+        "plateau", "--schedule", one_of("plateau", "linear"), "plateau, or linear: warm-up, then a straight line to 0."
+    )
     """`plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
     falls in a straight line to 0 after the last epoch."""
 
-    warmup: float = 0.05
-    """Share of all steps, for the linear schedule."""
+    warmup: float = step(0.05, "--warmup", BELOW_1, "Share of the steps, for the linear schedule.")
 
-    dropout: float = 0.3
-    """Probability with which a unit of the trunk's first two layers is left out."""
+    lr_factor: float = step(
+        0.5, "--lr-factor", BETWEEN_0_AND_1, "The learning rate is multiplied by this on a plateau."
+    )
 
-    lr_factor: float = 0.5
-    """The learning rate is multiplied by this on a plateau."""
-
-    lr_patience: int = 5
+    lr_patience: int = step(5, "--lr-patience", AT_LEAST_0, "Epochs without improvement that are not yet a plateau.")
     """Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau."""
 
-    standardize: bool = False
-    """Train on inputs of mean 0 and deviation 1; what is saved takes raw inputs (standardize.py)."""
+    dropout: float = learning(0.3, "--dropout", BELOW_1, "Share of the trunk's units that a step leaves out.")
+    """Probability with which a unit of the trunk's first two layers is left out."""
 
-    augment: bool = False
-    """Make new examples out of each batch, by what the labels do not depend on (augment.py)."""
+    standardize: bool = learning(
+        False, "--standardize", SWITCH, "Train on standardised inputs; the saved network takes raw ones."
+    )
+    """Train on inputs of mean 0 and deviation 1 (standardize.py)."""
 
-    averaging: float = 0.0
-    """The weights that are judged and saved are a running average that keeps this share at each step."""
+    augment: bool = learning(False, "--augment", SWITCH, "Vary in each batch what the labels do not depend on.")
+    """Make new examples out of each batch (augment.py)."""
 
-    thought_emphasis: float = 1.0
+    action_weight: float = loss(0.35, "--action-weight", AT_LEAST_0, "Weight of the action head in the loss.")
+    speech_weight: float = loss(0.20, "--speech-weight", AT_LEAST_0, "Weight of the speech head.")
+    thought_weight: float = loss(0.20, "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
+    emotion_weight: float = loss(0.25, "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
+
+    thought_emphasis: float = loss(
+        1.0, "--thought-emphasis", AT_LEAST_0, "Factor of the thought head's loss while training."
+    )
     """While training, the thought head's loss counts this many times its weight. Reported losses do not."""
 
-    auxiliary: float = 0.0
+    auxiliary: float = loss(
+        0.0, "--auxiliary", AT_LEAST_0, "Weight of the second reading of the dominant emotion while training."
+    )
     """While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
     saved."""
 
-    patience: int = 10
-    """Training stops after this many epochs in which the validation loss has not improved by `min_delta`."""
-
-    min_delta: float = 1e-4
-    """The smallest improvement that counts for `patience`, in units of the loss."""
-
-    seed: int = 42
-    """Of the split, the first weights, the order of the examples and the dropout."""
-
-    val_fraction: float = 0.2
-    """Share of the examples on the validation side."""
-
-    action_weight: float = 0.35
-    """Weight of the action head in the loss, and so on for the other three."""
-
-    speech_weight: float = 0.20
-    thought_weight: float = 0.20
-    emotion_weight: float = 0.25
-
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
-        self._require("accumulate", 1 <= self.accumulate <= self.batch_size, f"from 1 to batch_size, {self.batch_size}")
-        self._require("lr_patience", self.lr_patience >= 0, "0 or more")
-        self._require("seed", 0 <= self.seed < 2**63, "0 or more, and below 2**63")
-        for name in ("learning_rate", "muon_learning_rate"):
-            self._require(name, 0 < getattr(self, name) < math.inf, "above 0")
-        for name in ("dropout", "warmup", "averaging"):
-            self._require(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
-        for name, values in CHOICES.items():
-            self._require(name, getattr(self, name) in values, f"one of {', '.join(values)}")
-        self._require("lr_factor", 0 < self.lr_factor < 1, "between 0 and 1")
-        self._require("val_fraction", 0 < self.val_fraction < 1, "between 0 and 1")
-        for name in ("weight_decay", "min_delta", "thought_emphasis", "auxiliary", *_WEIGHTS):
-            self._require(name, 0 <= getattr(self, name) < math.inf, "0 or more")
-        self._require("action_weight", any(self.head_weights.values()), "above 0 for at least one head")
-
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise StorytellerError(f"{name} is {getattr(self, name)!r}; it must be {expected}")
+        if not 1 <= self.accumulate <= max(self.batch_size, 1):
+            raise WrongValue(
+                f"accumulate is {self.accumulate!r}; it must be from 1 to batch_size, {self.batch_size}", "accumulate"
+            )
+        check_values(self)
+        if not any(self.head_weights.values()):
+            raise WrongValue(
+                f"action_weight is {self.action_weight!r}; it must be above 0 for at least one head", *_WEIGHTS
+            )
 
     @property
     def head_weights(self) -> dict[str, float]:
@@ -117,7 +138,7 @@ class Recipe:
         """The same with some values changed; an option of None changes nothing.
 
         Raises:
-            StorytellerError: a value is out of its range.
+            WrongValue: a value is out of its range.
         """
         return replace(self, **{name: value for name, value in options.items() if value is not None})
 
@@ -127,9 +148,6 @@ class Recipe:
 
 
 _WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight")
-
-#: The values that are words, and which words.
-CHOICES: dict[str, tuple[str, ...]] = {"optimizer": ("adamw", "muon"), "schedule": ("plateau", "linear")}
 
 #: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
 RECIPES: dict[str, Recipe] = {

@@ -26,13 +26,7 @@ from storyteller_schema.metadata import fingerprint
 
 from storyteller_trainer.character import distributed
 from storyteller_trainer.character.batches import make_sides
-from storyteller_trainer.character.checkpoint import (
-    BEST,
-    LAST,
-    STATE_PREFIX,
-    CheckpointMetadata,
-    check_fingerprint,
-)
+from storyteller_trainer.character.checkpoint import STATE_PREFIX, CheckpointMetadata, check_fingerprint
 from storyteller_trainer.character.dataset import CharacterDataset
 from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
@@ -41,12 +35,11 @@ from storyteller_trainer.character.train import Course, Epoch, Evaluation, Train
 from storyteller_trainer.checkpoint import package_versions, read_metadata, read_tensors, save_tensors
 from storyteller_trainer.claim import claimed
 from storyteller_trainer.device import subnormals_as_zero
+from storyteller_trainer.folder import BEST, HISTORY, LAST, SUMMARY
 from storyteller_trainer.history import HistoryRow, with_todays_keys
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
-HISTORY = "history.jsonl"
-SUMMARY = "run.json"
 #: Bytes of features up to which the data is held in memory.
 MEMORY_LIMIT = 2e9
 

@@ -6,7 +6,6 @@ in that order. So neither the names of the files nor the order in which they are
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import StrPath
 
 from storyteller_trainer.character.arrays import count_duplicates
@@ -24,34 +22,7 @@ from storyteller_trainer.character.parallel import fill_cache
 from storyteller_trainer.character.rows import Stacked
 from storyteller_trainer.character.summary import Ceiling, told_ceiling
 from storyteller_trainer.sample.irreducible import combine
-from storyteller_trainer.source import check_file
-
-#: What is read of a folder.
-PATTERNS = ("*.jsonl", "*.jsonl.gz")
-
-
-def find_shards(places: Iterable[StrPath]) -> list[Path]:
-    """The files that are meant: a file is itself, a folder its *.jsonl and *.jsonl.gz, a pattern what matches it.
-
-    A file meant twice is taken once.
-
-    Raises:
-        StorytellerError: a folder or a pattern has no such file.
-    """
-    found: dict[Path, Path] = {}
-    for place in map(Path, places):
-        if place.is_dir():
-            files = sorted(file for pattern in PATTERNS for file in place.glob(pattern))
-            missing = f"{place}: the folder holds no {' or '.join(PATTERNS)}"
-        elif not place.exists() and glob.has_magic(str(place)):
-            files = sorted(Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207 - may be absolute
-            missing = f"{place}: no file matches this pattern"
-        else:
-            files, missing = [place], ""
-        if not files:
-            raise StorytellerError(f"{missing}; name JSONL files, or a folder that holds some")
-        found |= {file.resolve(): file for file in files}
-    return list(found.values())
+from storyteller_trainer.source import CHARACTER_MAKER, check_file
 
 
 def load_shards(
@@ -68,7 +39,7 @@ def load_shards(
     cache_dir = None if cache_dir is None else Path(cache_dir)
     paths = [Path(file) for file in files]
     for path in paths:
-        check_file(path)
+        check_file(path, CHARACTER_MAKER)
     if cache_dir:
         fill_cache(paths, cache_dir, notify)
     parts = [load_dataset(path, cache_dir) for path in paths]

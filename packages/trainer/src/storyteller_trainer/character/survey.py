@@ -18,7 +18,7 @@ from storyteller_trainer.character.arrays import Chunk, count_duplicates, gather
 from storyteller_trainer.character.dataset import read_chunks
 from storyteller_trainer.character.rules import Floats
 from storyteller_trainer.problems import ProblemKind, ProblemLog
-from storyteller_trainer.source import check_file
+from storyteller_trainer.source import CHARACTER_MAKER, check_file
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ def survey(files: Iterable[StrPath]) -> Survey:
     """
     paths = [Path(file) for file in files]
     for path in paths:
-        check_file(path)
+        check_file(path, CHARACTER_MAKER)
     logs = {path: ProblemLog() for path in paths}
     kept: list[Floats] = [np.empty((0, PREDICTIONS.size), np.float32)]
     slots: Counter[str] = Counter()

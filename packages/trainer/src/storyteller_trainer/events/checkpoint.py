@@ -21,10 +21,10 @@ from tokenizers import Tokenizer
 from storyteller_trainer.checkpoint import package_versions, read_tensors, save_tensors
 from storyteller_trainer.events.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.models import Model, Task, build_model
-from storyteller_trainer.events.splits import Strategy
+from storyteller_trainer.events.recipe import Strategy
 from storyteller_trainer.events.tokenizer import read_tokenizer
+from storyteller_trainer.folder import BEST
 
-BEST = "best.safetensors"
 ENCODER_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 

@@ -2,75 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import click
-from storyteller_schema.console import command, err, json_option, out, print_json
-from storyteller_schema.settings import ARTIFACTS, training_file
+from storyteller_schema.console import command, err, out, print_json
+from storyteller_schema.ctrl_c import importing
+from storyteller_schema.errors import WrongValue
+from storyteller_schema.hints import hint
+from storyteller_schema.options import INPUT, OUTPUT_FOLDER, json_option, judging, option, refuse_beside, words_given
+from storyteller_schema.settings import training_file
 
+from storyteller_trainer.events.encoder_names import resolve
 from storyteller_trainer.events.recipe import RECIPES, Precision, Recipe
-from storyteller_trainer.events.splits import Strategy
+from storyteller_trainer.extra import events_extra
+from storyteller_trainer.folder import EVENT_RUNS
+from storyteller_trainer.options import device_option, recipe_options
 from storyteller_trainer.sample.default import sample_event_file
+from storyteller_trainer.source import EVENT_MAKER, check_file
+from storyteller_trainer.values import values
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "event_classification.jsonl"
 #: What `--task` takes; `all` is what the engine loads: one model for each of two tasks.
 TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint": ("joint",)}
 
-#: Value of the recipe to its option and help text.
-RECIPE_OPTIONS = {
-    "epochs": ("--epochs", "At most this many passes over the data."),
-    "batch_size": ("--batch-size", "Sentences in a step."),
-    "learning_rate": ("--lr", "Learning rate after the warm-up."),
-    "head_rate": ("--head-rate", "Learning rate of the new heads, as a multiple of --lr."),
-    "warmup_ratio": ("--warmup-ratio", "Share of the steps over which the learning rate rises."),
-    "weight_decay": ("--weight-decay", "Decoupled weight decay, of matrices."),
-    "patience": ("--patience", "Stop after this many epochs without a better score."),
-    "seed": ("--seed", "Of split, new weights, order and dropout."),
-    "ner_weight": ("--ner-weight", "Weight of the entity loss in the joint task."),
-}
-
-
-def _recipe_options(function: Callable[..., None]) -> Callable[..., None]:
-    minilm, others = RECIPES["minilm"], Recipe()
-    for name, (flag, text) in reversed(RECIPE_OPTIONS.items()):
-        here, there = getattr(minilm, name), getattr(others, name)
-        shown = f"{here:g}" if here == there else f"minilm {here:g}, others {there:g}"
-        function = click.option(flag, name, type=type(here), help=f"{text} [{shown}]")(function)
-    return function
-
-
-def _enum_option(flag: str, kind: type[StrEnum], text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """An option that takes the values of an enum, as its members."""
-    choice = click.Choice([member.value for member in kind])
-    return click.option(
-        flag, type=choice, callback=lambda _, __, value: None if value is None else kind(value), help=text
-    )
-
 
 @command("train-event-classifier")
-@click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option("--task", type=click.Choice(list(TASKS)), default="all", show_default=True, help="all: event, then ner.")
-@click.option("--encoder", help="minilm, distilbert, deberta, modernbert, a hub id (owner/name) or a folder. [minilm]")
-@_recipe_options
-@_enum_option("--split", Strategy, "How the part is drawn that chooses the epoch. [random]")
-@_enum_option("--precision", Precision, "Half precision is for CUDA only. [auto]")
-@click.option("--device", default="auto", show_default=True, help="auto (MPS, CUDA, CPU), mps, cuda, cuda:N or cpu.")
-@click.option(
-    "--on-nan", type=click.Choice(["stop", "cpu"]), default="stop", show_default=True, help="cpu: go on there."
+@click.argument("data", required=False, type=INPUT)
+@option(
+    "--task",
+    type=click.Choice(list(TASKS)),
+    default="all",
+    show_default=True,
+    help="all: event, then ner.",
+    section="Run",
 )
-@click.option(
+@option(
+    "-o",
     "--output-dir",
-    type=click.Path(path_type=Path),
-    default=ARTIFACTS / "events",
+    type=OUTPUT_FOLDER,
+    default=EVENT_RUNS,
     show_default=True,
     help="Each task gets a folder of its name in it.",
+    section="Run",
 )
-@click.option("--resume", is_flag=True, help="Go on with the runs in --output-dir, by their own settings.")
-@click.option("--validate-only", is_flag=True, help="List every problem of DATA and its shape; train nothing.")
+@option("--resume", is_flag=True, help="Go on with the runs in --output-dir, by their own settings.", section="Run")
+@device_option("Run")
+@option(
+    "--on-nan",
+    type=click.Choice(["stop", "cpu"]),
+    default="stop",
+    show_default=True,
+    help="cpu: go on there.",
+    section="Run",
+)
+@option(
+    "--validate-only",
+    is_flag=True,
+    help="List every problem of DATA and its shape; train nothing.",
+    section="Data",
+)
+@option(
+    "--encoder",
+    help="minilm, distilbert, deberta, modernbert, a hub id (owner/name) or a folder. [minilm]",
+    section="Recipe",
+)
+@recipe_options({"minilm": RECIPES["minilm"], "others": Recipe()})
 @json_option
 def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
     """Train the event and the entity classifier on DATA, a JSONL file (plain or gzip).
@@ -82,27 +80,57 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
 
     \b
     Example:
-      generate-event-data --output artifacts/data/events.jsonl
+      generate-event-data -o artifacts/data/events.jsonl
       train-event-classifier artifacts/data/events.jsonl --task event --epochs 2
     """
-    path = data or training_file(TRAINING_FILE) or sample_event_file(notify)
-    try:
-        if validate_only:
-            _validate(path, as_json)
-        else:
-            _train(path, as_json, **options)
-    except KeyboardInterrupt:
-        notify("Stopped by Ctrl-C outside of an epoch; what is complete is on disk, and --resume goes on with it")
-        raise click.exceptions.Exit(130) from None
+    own = None if data else training_file(TRAINING_FILE)
+    if validate_only:
+        refuse_beside("--validate-only trains nothing", "resume", "encoder", *values(Recipe))
+    _check(data or own, **options)
+    path = data or own or sample_event_file(notify)
+    if validate_only:
+        _validate(path, as_json)
+    else:
+        _train(path, as_json, **options)
+
+
+def _check(
+    path: Path | None,
+    *,
+    task: str,
+    encoder: str | None,
+    device: str,
+    precision: Precision | None,
+    resume: bool,
+    **options: Any,
+) -> None:
+    """What can be known to be wrong before PyTorch is imported.
+
+    Raises:
+        WrongValue: naming the argument.
+    """
+    if encoder is not None:
+        resolve(encoder)
+    if precision in (Precision.BF16, Precision.FP16) and device.startswith(("cpu", "mps")):
+        raise WrongValue(
+            f"--precision {precision} needs a CUDA device, and this is {device}; use fp32 or auto",
+            *("precision", "device"),
+        )
+    if task != "joint":
+        refuse_beside(f"--task {task} has one loss a model", "ner_weight")
+    if path is not None:
+        with judging("data"):
+            check_file(path, EVENT_MAKER)
 
 
 def notify(line: str) -> None:
     """A line for the user, beside the result."""
-    err.print(line, markup=False)
+    err.print(line)
 
 
 def _validate(path: Path, as_json: bool) -> None:
-    from storyteller_trainer.events.survey import survey, survey_tables
+    with importing():
+        from storyteller_trainer.events.survey import survey, survey_tables
 
     found = survey(path)
     if as_json:
@@ -111,7 +139,7 @@ def _validate(path: Path, as_json: bool) -> None:
         print_json(msgspec.to_builtins(found))
     else:
         for problem in found.first_problems:
-            out.print(f"{path}: {problem}", markup=False)
+            out.print(f"{path}: {problem}")
         if found.problems > len(found.first_problems):
             out.print(f"... and {found.problems - len(found.first_problems)} more")
         for table in survey_tables(found):
@@ -132,13 +160,14 @@ def _train(
     resume: bool,
     **options: Any,
 ) -> None:
-    import msgspec
+    with events_extra():
+        import msgspec
 
-    from storyteller_trainer.device import choose_device, describe_device
-    from storyteller_trainer.events.dataset import load_events
-    from storyteller_trainer.events.models import Task
-    from storyteller_trainer.events.run import Interrupted, Request, train_classifier
-    from storyteller_trainer.events.summary import closing_lines, summary_tables
+        from storyteller_trainer.device import choose_device, describe_device
+        from storyteller_trainer.events.dataset import load_events
+        from storyteller_trainer.events.models import Task
+        from storyteller_trainer.events.run import Interrupted, Request, train_classifier
+        from storyteller_trainer.events.summary import closing_lines, summary_tables
 
     place = choose_device(device)
     dataset = load_events(path)
@@ -157,14 +186,17 @@ def _train(
         try:
             summary = train_classifier(dataset, request, place, notify)
         except Interrupted as stopped:
-            notify(f"{stopped}: {stopped.epochs} epochs are saved in {request.folder}")
-            notify("Go on with the same command and --resume")
+            # Those of the recipe too: of the tasks that have not begun, no run keeps them.
+            same = words_given("task", "output_dir", "device", "on_nan", "encoder", *values(Recipe))
+            again = hint("train-event-classifier", *same, "--resume", data=[path])
+            notify(f"{stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
+            notify(f"  {again}")
             raise click.exceptions.Exit(130) from None
         results[name] = msgspec.to_builtins(summary)
         if not as_json:
             for table in summary_tables(summary):
                 out.print(table)
             for line in closing_lines(summary, request.folder):
-                out.print(line, markup=False)
+                out.print(line)
     if as_json:
         print_json(results)

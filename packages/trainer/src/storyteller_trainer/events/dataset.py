@@ -8,11 +8,12 @@ from pathlib import Path
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import StrPath
+from storyteller_schema.hints import hint
 
 from storyteller_trainer.events.example import EventExample
 from storyteller_trainer.events.records import Reading, Record, parse_line
 from storyteller_trainer.problems import Problem, ProblemKind
-from storyteller_trainer.source import numbered_lines, sha256
+from storyteller_trainer.source import EVENT_MAKER, check_file, numbered_lines, sha256
 
 #: Problems that `--validate-only` shows; the rest are counted.
 SHOWN = 20
@@ -67,8 +68,7 @@ def inspect(path: StrPath) -> Inspection:
         StorytellerError: there is no such file, or nothing in it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise StorytellerError(f"{path}: no such file; `generate-event-data --output {path}` makes sample data there")
+    check_file(path, EVENT_MAKER)
     inspection = Inspection(path)
     records: list[Record] = []
     for number, line in numbered_lines(path):
@@ -99,6 +99,7 @@ def load_events(path: StrPath) -> EventDataset:
     inspection = inspect(path)
     if inspection.first:
         total = inspection.counts.total()
-        more = f" ({total - 1} more; `train-event-classifier {path} --validate-only` lists them)" if total > 1 else ""
+        command = hint("train-event-classifier", "--validate-only", data=[path])
+        more = f" ({total - 1} more; `{command}` lists them)" if total > 1 else ""
         raise StorytellerError(f"{path}: {inspection.first[0]}{more}")
     return EventDataset(path, inspection.examples, sha256(path))

@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from storyteller_schema.errors import StorytellerError
+from storyteller_trainer.values import ABOVE_0, AT_LEAST_0, AT_LEAST_1, UP_TO_1, Bound, check_values, one_of, value
 
-from storyteller_trainer.events.splits import Strategy
+course = partial(value, section="Recipe: course of the training")
+step = partial(value, section="Recipe: optimizer and loss")
+
+
+class Strategy(StrEnum):
+    """How the set is drawn that chooses the epoch."""
+
+    #: Single examples; their skeletons are in training too.
+    RANDOM = "random"
+    #: Whole skeletons, none of them in training nor among the unseen ones.
+    SKELETON = "skeleton"
 
 
 class Precision(StrEnum):
@@ -26,58 +37,47 @@ class Precision(StrEnum):
 class Recipe:
     """The values of a training run. The defaults suit a base-size encoder on an accelerator."""
 
-    epochs: int = 5
-    """At most this many passes over the training part; the learning rate falls to 0 over all of them."""
+    epochs: int = course(5, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
+    """The learning rate falls to 0 over all of them."""
 
-    batch_size: int = 32
-    """Sentences in one step."""
+    batch_size: int = course(32, "--batch-size", AT_LEAST_1, "Sentences in a step.")
 
-    learning_rate: float = 2e-5
-    """At its peak, after the warm-up."""
+    patience: int = course(3, "--patience", AT_LEAST_1, "Stop after this many epochs without a better score.")
+    """On the validation part."""
 
-    head_rate: float = 1.0
-    """The learning rate of the new heads, as a multiple of the encoder's."""
+    seed: int = course(
+        42, "--seed", Bound(lambda value: value >= 0, "0 or more"), "Of split, new weights, order and dropout."
+    )
 
-    warmup_ratio: float = 0.1
-    """Share of all steps over which the learning rate rises from 0."""
+    split: Strategy = course(  # noqa: RUF009 - a field
+        Strategy.RANDOM, "--split", one_of(*Strategy), "How the part is drawn that chooses the epoch."
+    )
 
-    weight_decay: float = 0.01
-    """Decoupled (AdamW), on matrices; not on biases and norms."""
-
-    patience: int = 3
-    """Training stops after this many epochs without a better score on the validation part."""
-
-    seed: int = 42
-    """Of the split, the first weights of the heads, the order of the examples and the dropout."""
-
-    split: Strategy = Strategy.RANDOM
-    """How the part is drawn that chooses the epoch."""
-
-    ner_weight: float = 1.0
-    """Weight of the entity loss in the joint task; the event loss has 1."""
-
-    precision: Precision = Precision.AUTO
+    precision: Precision = course(  # noqa: RUF009 - a field
+        Precision.AUTO, "--precision", one_of(*Precision), "Half precision is for CUDA only."
+    )
     """Floats of the forward and backward pass."""
 
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
-        self._require("seed", self.seed >= 0, "0 or more")
-        self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0")
-        self._require("head_rate", 0 < self.head_rate < math.inf, "above 0")
-        self._require("warmup_ratio", 0 <= self.warmup_ratio <= 1, "from 0 to 1")
-        self._require("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more")
-        self._require("ner_weight", 0 < self.ner_weight < math.inf, "above 0")
+    learning_rate: float = step(2e-5, "--lr", ABOVE_0, "Learning rate after the warm-up.")
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise StorytellerError(f"{name} is {getattr(self, name)!r}; it must be {expected}")
+    head_rate: float = step(1.0, "--head-rate", ABOVE_0, "Learning rate of the new heads, as a multiple of --lr.")
+
+    warmup_ratio: float = step(0.1, "--warmup-ratio", UP_TO_1, "Share of the steps over which the learning rate rises.")
+
+    weight_decay: float = step(0.01, "--weight-decay", AT_LEAST_0, "Decoupled weight decay, of matrices.")
+    """Decoupled (AdamW), on matrices; not on biases and norms."""
+
+    ner_weight: float = step(1.0, "--ner-weight", ABOVE_0, "Weight of the entity loss in the joint task.")
+    """The event loss has 1."""
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
     def with_options(self, **options: Any) -> Recipe:
         """The same with some values changed; an option of None changes nothing.
 
         Raises:
-            StorytellerError: a value is out of its range.
+            WrongValue: a value is out of its range.
         """
         return replace(self, **{name: value for name, value in options.items() if value is not None})
 

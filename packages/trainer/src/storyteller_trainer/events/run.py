@@ -22,7 +22,6 @@ from storyteller_schema.files import write_atomic
 
 from storyteller_trainer.claim import claimed
 from storyteller_trainer.events.checkpoint import (
-    BEST,
     EventMetadata,
     load_event_checkpoint,
     save_encoder,
@@ -30,7 +29,8 @@ from storyteller_trainer.events.checkpoint import (
     tokenizer_hash,
 )
 from storyteller_trainer.events.dataset import EventDataset
-from storyteller_trainer.events.encoders import DEFAULT_ENCODER, load_encoder
+from storyteller_trainer.events.encoder_names import DEFAULT_ENCODER
+from storyteller_trainer.events.encoders import load_encoder
 from storyteller_trainer.events.encoding import Encodings, encode
 from storyteller_trainer.events.evaluate import Evaluation
 from storyteller_trainer.events.example import EventExample
@@ -38,15 +38,14 @@ from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.recipe import Recipe, recipe_for
 from storyteller_trainer.events.skeleton import split_group
 from storyteller_trainer.events.splits import split
-from storyteller_trainer.events.state import LAST, RunState, load_state, read_state, save_state
+from storyteller_trainer.events.state import RunState, load_state, read_state, save_state
 from storyteller_trainer.events.summary import DataSummary, RunSummary
 from storyteller_trainer.events.train import Epoch, NonFiniteError, Trainer, TrainingData
+from storyteller_trainer.folder import BEST, HISTORY, LAST, SUMMARY
 from storyteller_trainer.history import HistoryRow, Losses
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
 
-HISTORY = "history.jsonl"
-SUMMARY = "run.json"
 #: The held-out sets of a run folder, by the part of the split that they hold.
 HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.jsonl"}
 

@@ -16,27 +16,18 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import EventKind
 
 from storyteller_trainer.events.example import EventExample
+from storyteller_trainer.events.recipe import Strategy
 from storyteller_trainer.events.skeleton import split_group
 
 #: The share of each kind's examples that the unseen skeletons hold, as near as whole skeletons allow.
 SKELETON_SHARE = 0.15
 #: The share of each kind's remaining examples in the random set, and likewise in the validation set.
 RANDOM_SHARE = 0.1
-
-
-class Strategy(StrEnum):
-    """How the set is drawn that chooses the epoch."""
-
-    #: Single examples; their skeletons are in training too.
-    RANDOM = "random"
-    #: Whole skeletons, none of them in training nor among the unseen ones.
-    SKELETON = "skeleton"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.recipe import Recipe
 from storyteller_trainer.events.train import Course, Trainer
 
-LAST = "last.safetensors"
 _MODEL = "model."
 _OPTIMIZER = "optimizer."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from storyteller_schema.errors import StorytellerError
+from storyteller_schema.errors import StorytellerError, WrongValue
 
 from storyteller_trainer.sample.arrays import Int
 from storyteller_trainer.sample.descriptors import Descriptors, Genre
@@ -41,13 +41,13 @@ def find_genre(descriptors: Descriptors, genre_id: str) -> Genre:
     """The genre of that id.
 
     Raises:
-        StorytellerError: there is none.
+        WrongValue: there is none.
     """
     for genre in descriptors.genres:
         if genre.id == genre_id:
             return genre
     known = ", ".join(genre.id for genre in descriptors.genres)
-    raise StorytellerError(f'genre "{genre_id}" is not in the descriptors; choose one of {known}')
+    raise WrongValue(f'genre "{genre_id}" is not in the descriptors; choose one of {known}', "genre")
 
 
 def valid_cells(descriptors: Descriptors, genre: Genre) -> Cells:

@@ -6,48 +6,78 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from storyteller_schema.console import command, err, json_option, out, print_json
-from storyteller_schema.predictions import HEADS
+from storyteller_schema.console import command, err, out, print_json
+from storyteller_schema.ctrl_c import importing
+from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
 
+from storyteller_trainer.sample.config import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig
 from storyteller_trainer.sample.default import CHARACTER_FILE
-from storyteller_trainer.sample.loading import find_descriptors, load_descriptors
-from storyteller_trainer.sample.manifest import Manifest
-from storyteller_trainer.sample.plan import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig, make_plan
-from storyteller_trainer.sample.writer import write_dataset
+from storyteller_trainer.source import check_name
+
+if TYPE_CHECKING:
+    from storyteller_trainer.sample.manifest import Manifest
 
 #: Away from a terminal, a line of progress is printed this often.
 SECONDS_BETWEEN_LINES = 5.0
 
 
 @command("generate-training-data")
-@click.option("--genre", default=SampleConfig().genre, show_default=True, help="Id of a genre of the descriptors.")
-@click.option("--cells", type=int, help=f"Cells to draw from.  [default: {DEFAULT_CELLS}, or all there are]")
-@click.option("--examples", type=int, help=f"Examples to draw, over all cells.  [default: {DEFAULT_EXAMPLES}]")
-@click.option("--variations", type=int, help="Examples to draw from each cell, instead of --examples.")
-@click.option("--seed", default=SampleConfig().seed, show_default=True, help="Same seed, same examples and ids.")
-@click.option(
+@option(
+    "--genre",
+    default=SampleConfig().genre,
+    show_default=True,
+    help="Id of a genre of the descriptors.",
+    section="What is drawn",
+)
+@option(
+    "--cells",
+    type=int,
+    help=f"Cells to draw from.  [default: {DEFAULT_CELLS}, or all there are]",
+    section="What is drawn",
+)
+@option(
+    "--examples",
+    type=int,
+    help=f"Examples to draw, over all cells.  [default: {DEFAULT_EXAMPLES}]",
+    section="What is drawn",
+)
+@option(
+    "--variations",
+    type=int,
+    help="Examples to draw from each cell, instead of --examples.",
+    section="What is drawn",
+)
+@option(
+    "--seed",
+    default=SampleConfig().seed,
+    show_default=True,
+    help="Same seed, same examples and ids.",
+    section="What is drawn",
+)
+@option(
     "--min-coherence",
     default=SampleConfig().min_coherence,
     show_default=True,
     help="Reject examples whose labels fit their scenario less well, from 0 to 1.",
+    section="What is drawn",
 )
-@click.option(
+@option(
     "--descriptors",
-    type=click.Path(path_type=Path),
+    type=INPUT,
     help="Folder of the six descriptor files.  [default: $STORYTELLER_DATA_PATH/training-data/descriptors if it is "
     "there, else those shipped here]",
+    section="Files",
 )
-@click.option(
+@option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OUTPUT_FILE,
     default=CHARACTER_FILE,
     show_default=True,
     help="JSONL, or .jsonl.gz.",
+    section="Files",
 )
 @json_option
 def main(
@@ -78,12 +108,21 @@ def main(
         seed=seed,
         min_coherence=min_coherence,
     )
+    with judging("output"):
+        check_name(output)
+    with importing():
+        import msgspec
+
+        from storyteller_trainer.sample.loading import find_descriptors, load_descriptors
+        from storyteller_trainer.sample.plan import make_plan
+        from storyteller_trainer.sample.writer import write_dataset
+
     source = find_descriptors(descriptors)
-    err.print(f"Descriptors: {source.folder} ({source.reason})", markup=False)
+    err.print(f"Descriptors: {source.folder} ({source.reason})")
     started = time.perf_counter()
     plan = make_plan(load_descriptors(source.folder), config)
     if cells is None and len(plan.cells) < DEFAULT_CELLS:
-        err.print(f"Drawing from {len(plan.cells):,} cells; genre {genre} has {plan.available:,}", markup=False)
+        err.print(f"Drawing from {len(plan.cells):,} cells; genre {genre} has {plan.available:,}")
     with _progress(plan.total) as advance:
         manifest = write_dataset(plan, output, advance)
     seconds = time.perf_counter() - started
@@ -91,13 +130,15 @@ def main(
         print_json({"file": str(output), "seconds": round(seconds, 3)} | msgspec.to_builtins(manifest))
     else:
         for row in _summary(manifest, output, seconds):
-            out.print(row, markup=False)
+            out.print(row)
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; elsewhere a line now and then."""
     if err.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = TextColumn("Generating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("", total=total)
@@ -116,6 +157,8 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _summary(manifest: Manifest, output: Path, seconds: float) -> list[str]:
+    from storyteller_schema.predictions import HEADS
+
     loss = manifest.irreducible_loss
     heads = ", ".join(f"{head} {getattr(loss, head):.4f}" for head in HEADS)
     rows = {

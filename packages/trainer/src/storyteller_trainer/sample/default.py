@@ -21,8 +21,9 @@ def sample_character_file(notify: Callable[[str], None]) -> Path:
         StorytellerError: it is not there yet and cannot be written.
     """
     if not CHARACTER_FILE.exists():
+        from storyteller_trainer.sample.config import SampleConfig
         from storyteller_trainer.sample.loading import load_descriptors
-        from storyteller_trainer.sample.plan import SampleConfig, make_plan
+        from storyteller_trainer.sample.plan import make_plan
         from storyteller_trainer.sample.writer import write_dataset
 
         write_dataset(make_plan(load_descriptors(), SampleConfig()), CHARACTER_FILE)

@@ -6,38 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
-from rich.table import Table
-from storyteller_schema.console import command, err, json_option, out, print_json
+from storyteller_schema.console import command, err, out, print_json
+from storyteller_schema.ctrl_c import importing
+from storyteller_schema.options import OUTPUT_FILE, json_option, option, refuse_beside
 
 from storyteller_trainer.sample.default import EVENT_FILE, EVENT_SEED, EVENTS_PER_KIND
-from storyteller_trainer.sample.events import generate, summary, write_events, write_examples
-from storyteller_trainer.sample.prose import load_prose
 
 COLUMNS = ("examples", "player", "narrator", "templates", "skeletons", "entities", "bytes")
 
 
 @command("generate-event-data")
-@click.option(
+@option(
     "--per-kind",
     type=click.IntRange(min=1),
     default=EVENTS_PER_KIND,
     show_default=True,
     help="Examples a primary kind.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=EVENT_SEED, show_default=True, help="Same seed, same bytes."
-)
-@click.option(
+@option("--seed", type=click.IntRange(min=0), default=EVENT_SEED, show_default=True, help="Same seed, same bytes.")
+@option(
+    "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=EVENT_FILE,
     show_default=True,
     help="Where the JSONL goes; NAME.manifest.json lands beside it.",
 )
-@click.option(
+@option(
     "--prose",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     help="Write the hand-annotated prose set here instead; nothing is generated.",
 )
 @json_option
@@ -49,18 +46,17 @@ def main(per_kind: int, seed: int, output: Path, prose: Path | None, as_json: bo
     hand, for evaluation only.
 
     \b
-    Example:
-        generate-event-data --per-kind 1000 --seed 2026 --output artifacts/data/events.jsonl
-        generate-event-data --prose artifacts/data/prose.jsonl
+    Examples:
+      generate-event-data --per-kind 1000 --seed 2026 -o artifacts/data/events.jsonl
+      generate-event-data --prose artifacts/data/prose.jsonl
     """
-    context = click.get_current_context()
     if prose is not None:
-        for name in ("per_kind", "seed", "output"):
-            if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-                option = "--" + name.replace("_", "-")
-                raise click.UsageError(
-                    f"--prose writes a fixed set: {option} says nothing about it; leave one of both out"
-                )
+        refuse_beside("--prose writes a fixed set", "per_kind", "seed", "output")
+    with importing():
+        from storyteller_trainer.sample.events import generate, summary, write_events, write_examples
+        from storyteller_trainer.sample.prose import load_prose
+
+    if prose is not None:
         examples = load_prose()
         write_examples(prose, examples)
         files = [prose]
@@ -76,6 +72,8 @@ def _report(rows: dict[str, dict[str, float]], files: list[Path], *, as_json: bo
     if as_json:
         print_json(result)
         return
+    from rich.table import Table
+
     # Eight columns fit into 80 characters without a frame.
     table = Table("kind", *COLUMNS, box=None, padding=(0, 1, 0, 0))
     for kind, row in rows.items():

@@ -11,6 +11,7 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.sample.arrays import Float32, Float64, Int
 from storyteller_trainer.sample.coherence import coherence
 from storyteller_trainer.sample.conditionals import conditionals
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.descriptors import Descriptors
 from storyteller_trainer.sample.irreducible import (
     IrreducibleLoss,
@@ -20,7 +21,7 @@ from storyteller_trainer.sample.irreducible import (
     lowest_terms,
 )
 from storyteller_trainer.sample.labels import draw_labels
-from storyteller_trainer.sample.plan import Plan, SampleConfig, make_plan
+from storyteller_trainer.sample.plan import Plan, make_plan
 from storyteller_trainer.sample.scenarios import draw_scenarios
 from storyteller_trainer.sample.streams import EXAMPLE_STREAM, stream
 from storyteller_trainer.sample.tables import Tables

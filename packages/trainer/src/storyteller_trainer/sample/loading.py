@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from storyteller_schema.errors import StorytellerError
+from storyteller_schema.errors import StorytellerError, WrongValue
 from storyteller_schema.files import StrPath
 from storyteller_schema.settings import DATA_VARIABLE, data_path
 
@@ -38,11 +38,13 @@ def find_descriptors(option: Path | None = None) -> Source:
     """The folder named by an option, else `training-data/descriptors` of the user's data, else the shipped one.
 
     Raises:
-        StorytellerError: the option, or STORYTELLER_DATA_PATH, names something that is not a folder.
+        WrongValue: the option, or STORYTELLER_DATA_PATH, names something that is not a folder.
     """
     if option is not None:
         if not option.is_dir():
-            raise StorytellerError(f"{option} is not a folder; --descriptors takes one that holds the descriptor files")
+            raise WrongValue(
+                f"{option} is not a folder; --descriptors takes one that holds the descriptor files", "descriptors"
+            )
         return Source(option, "named by --descriptors")
     root = data_path()
     if root is not None:

@@ -17,6 +17,7 @@ from storyteller_schema.enums import (
     WireEnum,
 )
 
+from storyteller_trainer.sample.config import SampleConfig
 from storyteller_trainer.sample.descriptors import (
     Archetype,
     ArchetypeAxis,
@@ -35,7 +36,6 @@ from storyteller_trainer.sample.descriptors import (
     Range,
     SelfEdge,
 )
-from storyteller_trainer.sample.plan import SampleConfig
 from storyteller_trainer.sample.tables import LABEL_AXES
 
 AXES = 32

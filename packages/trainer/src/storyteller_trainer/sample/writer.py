@@ -14,7 +14,6 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 import orjson
-from storyteller_schema.errors import StorytellerError
 from storyteller_schema.features import FEATURES
 from storyteller_schema.files import StrPath, atomic_path
 from storyteller_schema.metadata import fingerprint
@@ -25,6 +24,7 @@ from storyteller_trainer.sample.generate import Chunk, Totals, draw_chunks
 from storyteller_trainer.sample.manifest import Manifest
 from storyteller_trainer.sample.plan import Plan
 from storyteller_trainer.sample.streams import ID_STREAM, stream
+from storyteller_trainer.source import check_name
 
 #: Packs 15,000 examples (44 MB) to 10.8 MB in 0.5 s; the default level 9 to 8.3 MB in 7.3 s.
 GZIP_LEVEL = 1
@@ -45,10 +45,7 @@ def write_dataset(plan: Plan, output: StrPath, progress: Callable[[int], None] =
         StorytellerError: another ending, a place that cannot be written to, or every example was rejected.
     """
     output = Path(output)
-    if not output.name.endswith((".jsonl", ".jsonl.gz")):
-        raise StorytellerError(
-            f"{output}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz"
-        )
+    check_name(output)
     totals = Totals(plan)
     cells = _cell_objects(plan)
     with atomic_path(manifest_path(output)) as manifest_temporary, atomic_path(output) as data_temporary:

@@ -1,0 +1,148 @@
+"""Wrong use is told at once: exit code 2, the option and its value named, and nothing heavy imported for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workspace import BIN, click_commands, console_commands
+
+#: Each takes a second or more to import.
+HEAVY = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript", "sklearn")
+
+#: Command, arguments, what is blamed, and what is said about it. See `files` for what is there.
+WRONG = [
+    ("generate-training-data", ("--cells", "0"), "--cells", "cells is 0"),
+    ("generate-training-data", ("--seed", "-1"), "--seed", "seed is -1"),
+    ("generate-training-data", ("--min-coherence", "2"), "--min-coherence", "2.0"),
+    ("generate-training-data", ("--examples", "5", "--variations", "2"), "--variations", "give one of them, not both"),
+    ("generate-training-data", ("--genre", "opera"), "--genre", '"opera"'),
+    ("generate-training-data", ("--descriptors", "nowhere"), "--descriptors", "nowhere"),
+    ("generate-training-data", ("-o", "data.txt"), "--output", "data.txt"),
+    ("generate-training-data", ("-o", "folder"), "--output", "folder"),
+    ("generate-event-data", ("--per-kind", "0"), "--per-kind", "0"),
+    ("generate-event-data", ("--prose", "p.jsonl", "--seed", "1"), "--seed", "--prose writes a fixed set"),
+    ("generate-event-data", ("-o", "folder"), "--output", "folder"),
+    ("train-character-model", ("data.jsonl", "--lr", "-1"), "--lr", "learning_rate is -1.0"),
+    ("train-character-model", ("data.jsonl", "--lr", "nan"), "--lr", "learning_rate is nan"),
+    ("train-character-model", ("data.jsonl", "--epochs", "0"), "--epochs", "epochs is 0"),
+    ("train-character-model", ("data.jsonl", "--epochs", "0", "--resume"), "--epochs", "epochs is 0"),
+    ("train-character-model", ("data.jsonl", "--device", "tpu"), "--device", "'tpu'"),
+    ("train-character-model", ("data.jsonl", "--processes", "2", "--device", "mps"), "--processes", "mps"),
+    ("train-character-model", ("data.jsonl", "--validate-only", "--seed", "3"), "--seed", "trains nothing"),
+    ("train-character-model", ("data.jsonl", "--accumulate", "999"), "--accumulate", "accumulate is 999"),
+    ("train-character-model", ("data.jsonl", "--memory-limit", "-1"), "--memory-limit", "-1"),
+    ("train-character-model", ("data.jsonl", "-o", "data.jsonl"), "--output-dir", "data.jsonl"),
+    ("train-character-model", ("nowhere.jsonl",), "DATA", "nowhere.jsonl: no such file"),
+    ("train-character-model", ("folder",), "DATA", "folder: the folder holds no"),
+    ("train-character-model", ("folder/*.jsonl",), "DATA", "no file matches this pattern"),
+    ("train-character-model", ("empty.jsonl",), "DATA", "the file is empty"),
+    ("train-event-classifier", ("data.jsonl", "--lr", "-1"), "--lr", "learning_rate is -1.0"),
+    ("train-event-classifier", ("data.jsonl", "--epochs", "0"), "--epochs", "epochs is 0"),
+    ("train-event-classifier", ("data.jsonl", "--device", "tpu"), "--device", "'tpu'"),
+    ("train-event-classifier", ("data.jsonl", "--encoder", "./nowhere"), "--encoder", "./nowhere"),
+    ("train-event-classifier", ("data.jsonl", "--precision", "fp16", "--device", "cpu"), "--precision", "cpu"),
+    ("train-event-classifier", ("data.jsonl", "--ner-weight", "2"), "--ner-weight", "--task all"),
+    ("train-event-classifier", ("data.jsonl", "--validate-only", "--resume"), "--resume", "trains nothing"),
+    ("train-event-classifier", ("nowhere.jsonl",), "DATA", "nowhere.jsonl: no such file"),
+    ("train-event-classifier", ("folder",), "DATA", "folder: is a folder"),
+    ("export-character-model", (), "CHECKPOINT", "artifacts/character: no such checkpoint file"),
+    ("export-character-model", ("folder",), "CHECKPOINT", "folder/best.safetensors: no such checkpoint file"),
+    ("export-character-model", ("run", "-o", "folder"), "--output", "folder"),
+    ("export-event-classifier", (), "RUNS", "artifacts/events/event/best.safetensors: there is no trained model"),
+    ("export-event-classifier", ("folder", "--joint"), "RUNS", "folder/joint/best.safetensors"),
+    ("export-event-classifier", ("run", "-o", "data.jsonl"), "--output", "data.jsonl"),
+    ("verify-onnx", (), "PATH", "artifacts/models/character_predictor.onnx: no such file"),
+    ("verify-onnx", ("--events",), "PATH", "artifacts/models/event_classifier: no such file"),
+    ("verify-onnx", ("model.onnx", "--events"), "--events", "PATH says what to check"),
+    ("verify-onnx", ("model.onnx", "--checkpoint", "nowhere"), "--checkpoint", "nowhere: no such run"),
+    ("verify-onnx", ("model.onnx", "--data", "nowhere"), "--data", "nowhere: no such file"),
+    ("verify-onnx", ("model.onnx", "-o", "nowhere/report.json"), "--output", "there is no folder nowhere"),
+    ("evaluate-classifier", (), "DATA", "nothing to evaluate on"),
+    ("evaluate-classifier", ("--prose",), "MODEL_DIR", "artifacts/models/event_classifier: no such folder"),
+    ("evaluate-classifier", ("folder", "nowhere.jsonl"), "DATA", "nowhere.jsonl: no such file"),
+    (
+        "evaluate-classifier",
+        ("folder", "--held-out", "nowhere"),
+        "--held-out",
+        "there is no trained model",
+    ),
+    ("evaluate-classifier", ("folder", "--prose", "--threads", "0"), "--threads", "0"),
+    ("storyteller-schema", ("check", "nowhere.json"), "FILE", "nowhere.json"),
+    ("storyteller-schema", ("check", "--rust-repo", "nowhere"), "--rust-repo", "nowhere"),
+    ("storyteller-schema", ("export", "-o", "folder"), "--output", "folder"),
+    ("storyteller-schema", ("explain",), "explain", "No such command"),
+]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for folder in ("folder", "run"):
+        (tmp_path / folder).mkdir()
+    for name in ("data.jsonl", "model.onnx", "run/best.safetensors"):
+        (tmp_path / name).write_text("{}\n")
+    (tmp_path / "empty.jsonl").touch()
+    return tmp_path
+
+
+def call(command: str, *arguments: str) -> tuple[int, str, set[str]]:
+    """Exit code, what was said, and which heavy modules were imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", BIN / command, *arguments], capture_output=True, text=True, check=False
+    )
+    lines = done.stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    told = "\n".join(line for line in lines if not line.startswith("import time:"))
+    return done.returncode, told + done.stdout, imported & set(HEAVY)
+
+
+@pytest.mark.parametrize(("command", "arguments", "blamed", "said"), WRONG)
+@pytest.mark.usefixtures("files")
+def test_wrong_use_is_told_at_once(command: str, arguments: tuple[str, ...], blamed: str, said: str) -> None:
+    code, told, imported = call(command, *arguments)
+    assert code == 2, told
+    assert imported == set()
+    message = told[told.index("Error: ") :]
+    assert blamed in message
+    assert said in message
+    assert "Traceback" not in told
+
+
+def test_every_command_stands_in_the_table() -> None:
+    assert {command for command, *_ in WRONG} == set(console_commands())
+
+
+@pytest.mark.parametrize("name", click_commands())
+def test_help_imports_nothing_heavy(name: str) -> None:
+    command, *inner = name.split()
+    code, told, imported = call(command, *inner, "--help")
+    assert (code, imported) == (0, set()), told
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        ("generate-training-data", "STORYTELLER_DATA_PATH"),
+        ("train-character-model", "STORYTELLER_DATA_PATH"),
+        ("train-event-classifier", "STORYTELLER_DATA_PATH"),
+        ("export-character-model", "STORYTELLER_MODEL_PATH"),
+        ("export-event-classifier", "STORYTELLER_MODEL_PATH"),
+        ("verify-onnx", "STORYTELLER_MODEL_PATH"),
+    ],
+)
+def test_a_variable_that_names_nothing_is_told_at_once(
+    command: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "nowhere")
+    code, told, imported = call(command)
+    assert (code, imported) == (2, set())
+    assert f"Error: {variable}=nowhere does not exist" in told
+
+
+def test_the_measure_sees_what_is_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import tokenizers"], capture_output=True, text=True, check=True
+    )
+    assert "tokenizers" in {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
