@@ -29,6 +29,7 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
     assert "action.type" in done.stdout
     assert "engine's cut" in done.stdout
     assert "best weights: artifacts/character/best.safetensors" in done.stdout
+    assert f"Data: {small_jsonl} (240 examples)\n" in done.stderr
     assert "Training on cpu" in done.stderr
     assert "epoch 2/2" in done.stderr
     assert Path("artifacts/character/best.safetensors").exists()
@@ -81,7 +82,9 @@ def test_the_users_own_data_is_found(small_jsonl: Path, tmp_path: Path, monkeypa
     (home / "training-data").mkdir(parents=True)
     (home / "training-data" / "low_fantasy_folklore.jsonl").write_bytes(small_jsonl.read_bytes())
     monkeypatch.setenv("STORYTELLER_DATA_PATH", str(home))
-    assert call(*QUICK).exit_code == 0
+    done = call(*QUICK)
+    assert done.exit_code == 0
+    assert f"Data: {home}/training-data/low_fantasy_folklore.jsonl (240 examples)" in done.stderr
 
 
 def test_a_data_path_without_the_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from rich.console import Console
 from storyteller_schema.errors import StorytellerError
 from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.losses import TERMS
+from storyteller_trainer.character.metrics import Reading
 from storyteller_trainer.character.recipe import Recipe
 from storyteller_trainer.character.run import train_character_model
-from storyteller_trainer.character.summary import ceiling, closing_lines, summary_tables
+from storyteller_trainer.character.summary import SHIFT, RunSummary, ceiling, closing_lines, summary_tables
 
 NAMES = [name for names in TERMS.values() for name in names]
 MANIFEST: dict[str, Any] = {
@@ -77,6 +79,40 @@ def test_both_readings_of_the_binary_outputs_are_shown(data: CharacterDataset) -
     for name in ("speech.occurs", "speech.occurs F1", "emotion.awareness_shift", "emotion.awareness_shift F1"):
         assert all(cell.endswith("%") for cell in row(text, name)[1:])
     assert row(text, "action.type")[2] == "", "argmax has one reading"
+
+
+def with_metrics(summary: RunSummary, *, accuracy: float, f1: float) -> RunSummary:
+    """A run whose ActionType is as right, and whose shifts are as well found, as the arguments say."""
+    metrics = summary.metrics
+    action = msgspec.structs.replace(metrics.categorical["action.type"], accuracy=accuracy, examples=2500)
+    reading = Reading(accuracy=0.98, f1=f1)
+    shift = msgspec.structs.replace(metrics.binary[SHIFT], rate=0.016, at_even_odds=reading, as_engine=reading)
+    changed = msgspec.structs.replace(
+        metrics,
+        categorical=metrics.categorical | {"action.type": action},
+        binary=metrics.binary | {SHIFT: shift},
+    )
+    return msgspec.structs.replace(summary, metrics=changed)
+
+
+def test_figures_that_look_wrong_and_are_not_are_explained(data: CharacterDataset) -> None:
+    options = {"epochs": 1, "batch_size": 64}
+    told = replace(data, manifest=MANIFEST)
+    summary = train_character_model(told, Path("run"), torch.device("cpu"), options=options)
+    lucky, silent, *_ = closing_lines(with_metrics(summary, accuracy=0.341, f1=0.0))
+    # sqrt(0.33 x 0.67 / 2500) = 0.0094
+    assert lucky.startswith("action.type 34.1% is above the 33.0% at best, which is what the best model reaches")
+    assert lucky.endswith("chance moves an accuracy on 2500 examples by about 0.9% either way")
+    assert silent.startswith("emotion.awareness_shift F1 0.0% means that no output says yes")
+    assert "no shift is likelier than 0.1" in silent
+    assert silent.endswith("is right in 98.4%")
+
+
+def test_what_needs_no_explanation_gets_none(data: CharacterDataset) -> None:
+    told = replace(data, manifest=MANIFEST)
+    summary = train_character_model(told, Path("run"), torch.device("cpu"), options={"epochs": 1, "batch_size": 64})
+    lines = closing_lines(with_metrics(summary, accuracy=0.329, f1=0.2))
+    assert lines[0].startswith("squared error of the intensity deltas")
 
 
 def test_where_the_best_weights_are(data: CharacterDataset) -> None:

@@ -41,6 +41,7 @@ def test_both_models_are_trained_by_default(data_file: Path, tiny_bert: str) -> 
     assert result.exit_code == 0
     for task in ("event", "ner"):
         assert (Path("artifacts/events") / task / "best.safetensors").is_file()
+    assert f"Data: {data_file} (96 examples)\n" in result.stderr
     assert "Training on cpu" in result.stderr
     assert "held out: unseen skeletons" in result.stdout
     assert "best model: artifacts/events/ner" in result.stdout

@@ -25,6 +25,10 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _BUFFER = 1 << 18
 
 
+class DataGoneError(Exception):
+    """The data of an earlier run cannot be had any more; the message says why, as the first half of a sentence."""
+
+
 def check_file(path: StrPath, maker: str | None = None) -> None:
     """Refuses what cannot be a training file.
 

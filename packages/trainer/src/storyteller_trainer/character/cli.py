@@ -198,7 +198,7 @@ def _train(
         say = notify if distributed.is_leader() else _ignore
         places = distributed.one_before_the_others(lambda: _places(data, say))
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
-        for line in (*dataset.notices, distributed.describe(describe_device(place))):
+        for line in (dataset.describe(), *dataset.notices, distributed.describe(describe_device(place))):
             say(line)
         try:
             summary = train_character_model(

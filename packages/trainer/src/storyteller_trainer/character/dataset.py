@@ -30,6 +30,18 @@ from storyteller_trainer.source import CHARACTER_MAKER, check_file, numbered_lin
 CACHE = ARTIFACTS / "cache"
 #: Lines checked at once: few enough to stay in a core's own cache, enough to make the checks' fixed cost small.
 CHUNK = 512
+#: Files that are named where many are read.
+SHOWN = 5
+
+
+class DataFile(msgspec.Struct, frozen=True):
+    """A training file, by its place and its content."""
+
+    path: str
+    """As it was given when the data was read; absolute in `run.json`."""
+
+    hash: str
+    """SHA-256, hex, of the file's bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +50,9 @@ class CharacterDataset:
 
     path: Path
     """The file, or the folder of the files."""
+
+    files: tuple[DataFile, ...]
+    """Every file that the examples come from."""
 
     features: Rows
     """[examples, 453]; may be memory-mapped and read-only."""
@@ -69,6 +84,13 @@ class CharacterDataset:
     def __len__(self) -> int:
         return len(self.features)
 
+    def describe(self) -> str:
+        """One line for the user: the files and how much is in them."""
+        names = [file.path for file in self.files]
+        listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        files = "" if len(names) == 1 else f"{len(names)} files: "
+        return f"Data: {files}{listed} ({len(self):,} examples)"
+
 
 def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterDataset:
     """Reads and checks a training file (JSONL, plain or gzip), or maps what an earlier call kept of it.
@@ -91,6 +113,7 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     manifest, notices = read_manifest(path, len(arrays.features))
     return CharacterDataset(
         path=path,
+        files=(DataFile(str(path), digest),),
         content_hash=digest,
         duplicates=count_duplicates(arrays.digests),
         manifest=manifest,

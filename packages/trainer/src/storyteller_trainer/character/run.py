@@ -27,7 +27,7 @@ from storyteller_schema.metadata import fingerprint
 from storyteller_trainer.character import distributed
 from storyteller_trainer.character.batches import make_sides
 from storyteller_trainer.character.checkpoint import STATE_PREFIX, CheckpointMetadata, check_fingerprint
-from storyteller_trainer.character.dataset import CharacterDataset
+from storyteller_trainer.character.dataset import CharacterDataset, DataFile
 from storyteller_trainer.character.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.split import split_by_cell
 from storyteller_trainer.character.summary import DataSummary, RunSummary, ceiling
@@ -160,6 +160,7 @@ class _Run:
         self._facts = DataSummary(
             file=str(data.path),
             hash=data.content_hash,
+            files=tuple(DataFile(str(Path(file.path).resolve()), file.hash) for file in data.files),
             examples=len(data),
             cells=len(data.cell_names),
             duplicates=data.duplicates,

@@ -55,6 +55,7 @@ def join_datasets(parts: Sequence[CharacterDataset]) -> CharacterDataset:
     digests = np.concatenate([part.digests for part in parts])
     return CharacterDataset(
         path=Path(os.path.commonpath([part.path.parent.resolve() for part in parts])),
+        files=tuple(file for part in parts for file in part.files),
         features=Stacked([np.asarray(part.features) for part in parts]),
         labels=Stacked([np.asarray(part.labels) for part in parts]),
         cells=np.concatenate(cells),

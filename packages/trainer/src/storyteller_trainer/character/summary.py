@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from rich.table import Table
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.predictions import HEADS
 
-from storyteller_trainer.character.dataset import CharacterDataset, manifest_path
+from storyteller_trainer.character.dataset import CharacterDataset, DataFile, manifest_path
 from storyteller_trainer.character.metrics import Metrics
 from storyteller_trainer.sample.irreducible import IrreducibleLoss, combine
+
+#: The field whose labels are hardly ever 1.
+SHIFT = "emotion.awareness_shift"
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,8 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     #: SHA-256, hex, of the file; of several, as shards.py forms it.
     hash: str
+    #: Every file by its absolute path, so that the held-out examples can be found again (held_out.py).
+    files: tuple[DataFile, ...] = ()
     examples: int
     cells: int
     duplicates: int
@@ -121,12 +127,46 @@ def _accuracies(summary: RunSummary) -> Table:
 
 
 def closing_lines(summary: RunSummary) -> list[str]:
-    """What does not fit into a table."""
+    """What does not fit into a table: first what may look wrong in one."""
     delta = summary.term_losses["emotion.intensity_delta"]
     ended = "finished" if summary.finished else "not finished"
     return [
+        *_beyond_best(summary),
+        *_never_yes(summary),
         f"squared error of the intensity deltas: {delta:.5f}",
         f"{ended} in {summary.seconds:.1f} s on {summary.device}; "
         f"trained on {summary.data.train_examples} examples, judged on {summary.data.validation_examples}",
         f"best weights: {Path(summary.checkpoint)}",
+    ]
+
+
+def _beyond_best(summary: RunSummary) -> list[str]:
+    """Why an accuracy is higher than the best that can be expected, where one is."""
+    metrics, best = summary.metrics, summary.best_accuracy
+    reached = {name: (entry.accuracy, entry.examples) for name, entry in metrics.categorical.items()}
+    judged = summary.data.validation_examples
+    reached |= {
+        name: (max(entry.at_even_odds.accuracy, entry.as_engine.accuracy), judged)
+        for name, entry in metrics.binary.items()
+    }
+    lines = []
+    for name, (accuracy, examples) in reached.items():
+        limit = best.get(name, 1.0)
+        if accuracy > limit:
+            scatter = math.sqrt(limit * (1 - limit) / examples)
+            lines.append(
+                f"{name} {accuracy:.1%} is above the {limit:.1%} at best, which is what the best model reaches on "
+                f"average: chance moves an accuracy on {examples} examples by about {scatter:.1%} either way"
+            )
+    return lines
+
+
+def _never_yes(summary: RunSummary) -> list[str]:
+    """Why an F1 of 0 is no fault, where the shifts have one."""
+    shift = summary.metrics.binary[SHIFT]
+    if shift.at_even_odds.f1 or shift.as_engine.f1:
+        return []
+    return [
+        f"{SHIFT} F1 0.0% means that no output says yes: by the engine's rules no shift is likelier than 0.1, "
+        f"below either cut, so the best model never says yes and is right in {1 - shift.rate:.1%}"
     ]

@@ -49,6 +49,8 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     split: Strategy
     #: SHA-256, hex, of the tokenizer.json that these weights were trained with.
     tokenizer_hash: str
+    #: Held-out part to the SHA-256, hex, of its file in the run folder.
+    held_out: dict[str, str] = {}
     event_kinds: tuple[str, ...] = EventKind.labels()
     bio_labels: tuple[str, ...] = BIO_LABELS
     max_length: int = MAX_SEQ_LENGTH
@@ -65,6 +67,8 @@ class EventCheckpoint:
     #: Without padding and truncation.
     tokenizer: Tokenizer
     metadata: EventMetadata
+    #: Of the run.
+    folder: Path
 
 
 def tokenizer_hash(tokenizer: Tokenizer) -> str:
@@ -106,4 +110,4 @@ def load_event_checkpoint(path: StrPath) -> EventCheckpoint:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise StorytellerError(f"{path / BEST}: its weights do not fit {ENCODER_CONFIG}: {error}") from error
-    return EventCheckpoint(model=model.eval(), tokenizer=tokenizer, metadata=metadata)
+    return EventCheckpoint(model=model.eval(), tokenizer=tokenizer, metadata=metadata, folder=path)

@@ -171,7 +171,7 @@ def _train(
 
     place = choose_device(device)
     dataset = load_events(path)
-    for line in (*dataset.notices, describe_device(place)):
+    for line in (dataset.describe(), *dataset.notices, describe_device(place)):
         notify(line)
     results = {}
     for name in TASKS[task]:

@@ -28,6 +28,10 @@ class EventDataset:
     #: SHA-256, hex, of the file's bytes.
     content_hash: str
 
+    def describe(self) -> str:
+        """One line for the user: the file and how much is in it."""
+        return f"Data: {self.path} ({len(self.examples):,} examples)"
+
     @property
     def notices(self) -> list[str]:
         """What is allowed and yet worth knowing, a line each."""

@@ -10,6 +10,7 @@ A new run in the folder of an old one leaves the old model and `run.json` in pla
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -133,6 +134,7 @@ class _Run:
         self._encoder = load_encoder(name)
         parts = split(dataset.examples, recipe.split, recipe.seed)
         self._examples = {part.name: getattr(parts, part.name) for part in fields(parts)}
+        self._held_out = {part: msgspec.json.Encoder().encode_lines(self._examples[part]) for part in HELD_OUT}
         self._encodings = {part: encode(examples, self._encoder.tokenizer) for part, examples in self._examples.items()}
         self._facts = DataSummary(
             file=str(dataset.path),
@@ -210,7 +212,7 @@ class _Run:
             # Not before there is a model that goes with them: until now the folder may hold another run's.
             save_encoder(self._folder, self._encoder)
             for part, name in HELD_OUT.items():
-                write_atomic(self._folder / name, msgspec.json.Encoder().encode_lines(self._examples[part]))
+                write_atomic(self._folder / name, self._held_out[part])
         if course.add(epoch):
             save_weights(self._folder / BEST, self._trainer.model, self._metadata(epoch))
         save_state(self._folder / LAST, self._state, self._trainer)
@@ -232,6 +234,7 @@ class _Run:
             seed=self._state.recipe.seed,
             split=self._state.recipe.split,
             tokenizer_hash=self._state.tokenizer_hash,
+            held_out={part: hashlib.sha256(content).hexdigest() for part, content in self._held_out.items()},
         )
 
     def _rescue(self) -> str:
