@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,11 @@ from storyteller_exporter.interface import CHARACTER
 from storyteller_schema.metadata import fingerprint
 from storyteller_schema.predictions import PREDICTIONS
 from storyteller_trainer.character.checkpoint import CheckpointMetadata, save_checkpoint
+from storyteller_trainer.character.dataset import load_dataset
 from storyteller_trainer.character.model import PARAMETERS, CharacterModel
+from storyteller_trainer.character.run import train_character_model
 from storyteller_trainer.folder import BEST
+from storyteller_trainer.sample.cli import main as generate_training_data
 
 #: Changes a graph in place.
 Edit = Callable[[onnx.ModelProto], object]
@@ -78,7 +82,7 @@ def exported_int8(run: Path, exported: Path, tmp_path_factory: pytest.TempPathFa
     target = tmp_path_factory.mktemp("models") / CHARACTER.file_name
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(character, "export_module", lambda *arguments: onnx.load(str(exported)))
-        export_character(run, target, int8=True)
+        export_character(run, target, int8=True, allow_unjudged=True)
     return target
 
 
@@ -131,18 +135,38 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 generated examples of 40 cells, shared: read only."""
+    path = tmp_path_factory.mktemp("sample") / "character.jsonl"
+    options = ["--cells", "40", "--examples", "400", "--seed", "5", "--output", str(path)]
+    generate_training_data.main(options, standalone_mode=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs on `sample`, a fifth of whose cells it held out; shared: read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_character_model(load_dataset(sample, None), folder, torch.device("cpu"), options={"epochs": 3})
+    return folder
+
+
+@pytest.fixture(scope="session")
 def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a run folder of the event pipeline, with a tiny encoder and random weights, into a folder of runs."""
     from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
     from storyteller_trainer.events.encoders import Encoder, load_encoder
     from storyteller_trainer.events.models import Task, build_model
     from storyteller_trainer.events.recipe import Strategy
+    from storyteller_trainer.events.run import HELD_OUT
     from storyteller_trainer.events.tokenizer import read_tokenizer
     from tiny_encoders import save_tiny_encoder
 
     encoders: dict[str, Path] = {}
 
-    def make(runs: Path, task: str, family: str = "bert", raw_tokenizer: bool = False) -> Path:
+    def make(
+        runs: Path, task: str, family: str = "bert", raw_tokenizer: bool = False, held_out: Path | None = None
+    ) -> Path:
         if family not in encoders:
             encoders[family] = save_tiny_encoder(tmp_path_factory.mktemp(family), family)
         encoder = load_encoder(str(encoders[family]))
@@ -165,7 +189,10 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
             seed=0,
             split=Strategy.RANDOM,
             tokenizer_hash=tokenizer_hash(encoder.tokenizer),
+            held_out={} if held_out is None else {"random": hashlib.sha256(held_out.read_bytes()).hexdigest()},
         )
+        if held_out is not None:
+            (runs / task / HELD_OUT["random"]).write_bytes(held_out.read_bytes())
         save_weights(runs / task / BEST, model, about)
         return runs / task
 
@@ -173,11 +200,11 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
 
 
 @pytest.fixture(scope="session")
-def event_runs(make_event_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs `event` and `ner` with one encoder, shared: read only."""
+def event_runs(make_event_run: Callable[..., Path], event_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs `event` and `ner` with one encoder, which held out the sentences of `event_data`; shared: read only."""
     runs = tmp_path_factory.mktemp("events")
-    make_event_run(runs, "event")
-    make_event_run(runs, "ner")
+    make_event_run(runs, "event", held_out=event_data)
+    make_event_run(runs, "ner", held_out=event_data)
     return runs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from storyteller_exporter import events, notes, verify_cli
 from storyteller_exporter.events import export_events
 from storyteller_exporter.events_cases import events_cases
 from storyteller_exporter.events_cli import main
-from storyteller_exporter.findings import Status, Verification
+from storyteller_exporter.findings import Status, Verdict, Verification
 from storyteller_exporter.onnx_file import external_files, opset, start
 from storyteller_exporter.verify import verify, verify_file
 from storyteller_schema.errors import StorytellerError
@@ -55,7 +56,7 @@ def traced(event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_folder_holds_what_the_engine_loads(event_folder: Path) -> None:
-    assert sorted(path.name for path in event_folder.iterdir()) == FILES
+    assert sorted(path.name for path in event_folder.iterdir()) == [*FILES, "verification.json"]
     for name, axes in (
         ("event_classifier.onnx", ["batch", 8]),
         ("ner_classifier.onnx", ["batch", "sequence", 15]),
@@ -173,7 +174,7 @@ def test_perturbed_head_fails_and_is_named(event_folder: Path, event_runs: Path,
     assert event.passed
     assert not ner.passed
     wrong = [entry for entry in ner.differences if not entry.passed]
-    assert len(wrong) == 10
+    assert len(wrong) == 11, "ten generated cases, and the sentences that the run held out"
     assert all(entry.worst == pytest.approx(1e-3, rel=0.05) for entry in wrong)
 
 
@@ -257,6 +258,7 @@ def test_missing_extra_is_named(event_folder: Path, event_runs: Path, monkeypatc
 @pytest.mark.usefixtures("traced")
 def test_int8_files_are_judged_by_f1(event_folder: Path, event_runs: Path, event_data: Path, tmp_path: Path) -> None:
     report = export_events(event_runs, tmp_path / "out", int8=True)
+    assert report.verdict is Verdict.PASSED
     assert {file.precision for file in report.files} == {"int8"}
     for file in report.files:
         assert file.bytes < (event_folder / Path(file.file).name).stat().st_size
@@ -264,8 +266,51 @@ def test_int8_files_are_judged_by_f1(event_folder: Path, event_runs: Path, event
     assert [change.name for change in event.changes] == ["event macro F1"]
     assert [change.name for change in ner.changes] == ["entity F1"]
     assert event.differences == ner.differences == []
-    event, ner = verify(tmp_path / "out", checkpoint=event_runs)
-    assert status(event, "quality") is status(ner, "quality") is Status.SKIPPED
+    assert status(event, "batch against singles") is Status.SKIPPED
+    # By default on the same sentences: those that the runs held out.
+    judged = [report.changes for report in verify(tmp_path / "out", checkpoint=event_runs)]
+    assert judged == [event.changes, ner.changes]
+
+
+@pytest.mark.usefixtures("traced")
+def test_int8_files_that_nothing_judges_are_refused(make_event_run: Callable[..., Path], tmp_path: Path) -> None:
+    for task in ("event", "ner"):
+        make_event_run(tmp_path / "runs", task)
+    arguments = [str(tmp_path / "runs"), "--models", str(tmp_path / "models"), "--int8"]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 1
+    assert "could not be judged" in refused.stderr
+    for name in FILES[:2]:
+        assert f"  {name}: quality: not judged: the run's held-out sentences" in refused.stderr
+    folder = tmp_path / "models" / "int8" / "event_classifier"
+    assert [path.name for path in folder.iterdir()] == ["failed-export"]
+    allowed = CliRunner().invoke(main, [*arguments, "--allow-unjudged"])
+    assert allowed.exit_code == 0, allowed.output
+    assert sorted(path.name for path in folder.iterdir()) == [*FILES, "verification.json"]
+    assert not (tmp_path / "models" / "event_classifier").exists()
+    # The same options find it again.
+    options = ["--events", "--int8", "--models", str(tmp_path / "models"), "--checkpoint", str(tmp_path / "runs")]
+    assert CliRunner().invoke(verify_cli.main, options).exit_code == 1
+    found = CliRunner().invoke(verify_cli.main, [*options, "--allow-unjudged", "--json"])
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["verdict"] == "not judged"
+
+
+def test_held_out_sentences_that_changed_are_said_and_the_rest_goes_on(
+    event_folder: Path, event_runs: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(event_runs, runs)
+    kept = runs / "ner" / "held_out_random.jsonl"
+    kept.write_bytes(kept.read_bytes() + b"\n")
+    event, ner = verify(event_folder, checkpoint=runs)
+    assert (event.passed, ner.passed) == (True, True)
+    assert any(entry.case.startswith("real") for entry in event.differences)
+    assert not any(entry.case.startswith("real") for entry in ner.differences)
+    (told,) = (check for check in ner.checks if check.name == "data")
+    assert told.status is Status.SKIPPED
+    assert told.detail.startswith(f"the run's held-out sentences {kept} have changed")
+    assert told.detail.endswith("parity on generated cases only")
 
 
 # --- exports that cannot be --------------------------------------------------------------------------------------
@@ -304,10 +349,18 @@ def test_old_folder_survives_a_failed_export(event_runs: Path, tmp_path: Path, m
         genuine(*args, **kwargs)
 
     monkeypatch.setattr(onnx.checker, "check_model", fail_the_second)
-    with pytest.raises(StorytellerError, match=r"ner_classifier\.onnx was not written: bad graph"):
+    with pytest.raises(StorytellerError, match=r"ner_classifier\.onnx: valid: failed: ONNX's full check: bad graph"):
         export_events(event_runs, folder)
-    assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert {path.read_text() for path in folder.iterdir()} == {"the good one"}
+    assert {path.name: path.read_text() for path in folder.iterdir() if path.is_file()} == dict.fromkeys(
+        FILES, "the good one"
+    )
+    kept = folder / "failed-export"
+    assert sorted(path.name for path in kept.iterdir()) == [*FILES, "verification.json"]
+    # The next export that succeeds replaces all of them and clears the failed one away.
+    monkeypatch.setattr(onnx.checker, "check_model", genuine)
+    export_events(event_runs, folder)
+    assert sorted(path.name for path in folder.iterdir()) == [*FILES, "verification.json"]
+    assert "the good one" not in {path.read_text(errors="ignore") for path in folder.iterdir()}
 
 
 # --- commands ----------------------------------------------------------------------------------------------------

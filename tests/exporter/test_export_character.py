@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,11 +26,13 @@ from storyteller_exporter.character_cli import main
 from storyteller_exporter.interface import CHARACTER
 from storyteller_exporter.onnx_file import external_files, opset, start, write_model
 from storyteller_exporter.torch_export import export_module, quiet
+from storyteller_exporter.verify_cli import main as verify_onnx
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.metadata import SCHEMA_VERSION, fingerprint
 from storyteller_schema.predictions import HEADS, PREDICTIONS, decode_outputs
 from storyteller_trainer.character.checkpoint import load_checkpoint
 from storyteller_trainer.character.model import PARAMETERS
+from verified import change
 
 BINARY = ["speech.occurs", "emotion.awareness_shift"]
 
@@ -42,7 +48,7 @@ def test_file_is_one_complete_opset_18_file(exported: Path) -> None:
     assert opset(model) == 18
     assert model.ir_version == 8
     assert external_files(model) == []
-    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+    assert sorted(path.name for path in exported.parent.iterdir()) == [exported.name, "verification.json"]
     assert PARAMETERS * 4 < exported.stat().st_size < 1_700_000
 
 
@@ -128,33 +134,112 @@ def _broken_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
 
 
-def _too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIZE_LIMITS, notes.FLOAT32, 1_000_000)
+def _wrong_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = export_module
+
+    def wrong(*arguments: Any) -> onnx.ModelProto:
+        graph = genuine(*arguments)
+        change(graph, "heads.thought.2.bias", lambda bias: bias + 1e-3)
+        return graph
+
+    monkeypatch.setattr(character, "export_module", wrong)
 
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(
     ("breakage", "message"),
     [
-        (_broken_checker, "not valid.*bad graph"),
-        (_broken_runtime, "not valid.*cannot load"),
-        (_too_large, "bytes; it may have 1,000,000"),
+        (_broken_checker, "valid: failed: ONNX's full check: bad graph"),
+        (_broken_runtime, "complete: failed: ONNX Runtime cannot load it: cannot load"),
+        (_wrong_number, "parity: failed: 5 of 28 comparisons differ"),
     ],
 )
-def test_good_file_survives_an_invalid_export(
+def test_good_file_survives_an_export_that_fails_its_checks(
     run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     breakage: Callable[[pytest.MonkeyPatch], None],
     message: str,
 ) -> None:
-    target = tmp_path / "character_predictor.onnx"
+    folder = tmp_path / "models"
+    folder.mkdir()
+    target = folder / "character_predictor.onnx"
     target.write_bytes(b"the good one")
+    (folder / "verification.json").write_bytes(b"the report on it")
     breakage(monkeypatch)
-    with pytest.raises(StorytellerError, match=message):
-        export_character(run, target)
+    result = CliRunner().invoke(main, [str(run), "--output", str(target)])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    kept = folder / "failed-export"
+    assert f"{folder}: nothing was replaced: the export failed its checks; it lies in {kept}" in result.stderr
+    assert f"  character_predictor.onnx: {message}" in result.stderr
     assert target.read_bytes() == b"the good one"
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    assert (folder / "verification.json").read_bytes() == b"the report on it"
+    assert sorted(path.name for path in folder.iterdir()) == [target.name, kept.name, "verification.json"]
+    assert json.loads((kept / "verification.json").read_text())["files"][0]["file"] == str(target)
+    assert (kept / target.name).stat().st_size > 1_600_000
+
+
+@pytest.mark.usefixtures("traced")
+def test_good_file_survives_an_export_that_is_too_large(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "models" / "character_predictor.onnx"
+    monkeypatch.setitem(SIZE_LIMITS, notes.FLOAT32, 1_000_000)
+    with pytest.raises(StorytellerError, match="bytes; it may have 1,000,000"):
+        export_character(run, target)
+    assert not target.parent.exists()
+
+
+#: What happens while the new file is checked.
+EVENTS = {
+    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
+    "Ctrl-C": "os.kill(os.getpid(), signal.SIGINT)",
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_good_file_survives_an_export_that_is_stopped_during_its_checks(
+    run: Path, exported: Path, tmp_path: Path, event: str
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("character_predictor.onnx", "verification.json"):
+        (folder / name).write_bytes(b"the good one")
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+import onnx
+from storyteller_exporter import character
+signal.signal(signal.SIGINT, signal.default_int_handler)
+character.export_module = lambda *arguments: onnx.load(sys.argv[1])
+def stop(file, **arguments):
+    assert file.stat().st_size > 1_600_000
+    {EVENTS[event]}
+character.verify_file = stop
+character.export_character(Path(sys.argv[2]), Path(sys.argv[3]) / "character_predictor.onnx")
+"""
+    done = subprocess.run([sys.executable, "-c", program, exported, run, folder], capture_output=True, check=False)
+    assert done.returncode != 0
+    visible = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    assert visible == dict.fromkeys(("character_predictor.onnx", "verification.json"), b"the good one")
+    if event == "Ctrl-C":
+        assert b"KeyboardInterrupt" in done.stderr
+        assert len([*folder.iterdir()]) == 2
+
+
+@pytest.mark.usefixtures("traced")
+def test_report_of_an_old_file_does_not_stay_beside_a_new_one(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models" / "character_predictor.onnx"
+    target.parent.mkdir()
+    report = target.with_name("verification.json")
+    report.write_text("of an old file")
+    found = export_character(run, target)
+    assert (found.verdict, found.verification) == ("passed", str(report))
+    (file,) = json.loads(report.read_text())["files"]
+    assert file["file"] == str(target)
+    assert file["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert {"PyTorch", "one by one"} == {difference["against"] for difference in file["differences"]}
 
 
 def test_good_file_survives_a_failing_exporter(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +313,69 @@ def test_int8_file_is_a_quarter_of_the_size_and_says_so(exported: Path, exported
     rounded = outputs(exported_int8, features)
     assert not np.array_equal(exact, rounded)
     np.testing.assert_allclose(rounded, exact, atol=0.05)
+
+
+@pytest.mark.usefixtures("traced")
+def test_int8_goes_beside_float32_and_verify_finds_it(trained: Path, run: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    where = ["--models", str(models)]
+    assert CliRunner().invoke(main, [str(run), *where]).exit_code == 0
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    done = CliRunner().invoke(main, [str(run), *where, "--int8", "--allow-unjudged"])
+    assert done.exit_code == 0, done.output
+    assert "not judged" in done.stdout
+    assert {path.name: path.read_bytes() for path in models.iterdir() if path.is_file()} == before
+    assert sorted(path.name for path in (models / "int8").iterdir()) == [*sorted(before)]
+    # The same options find it again.
+    arguments = [*where, "--checkpoint", str(run), "--int8", "--allow-unjudged", "--json"]
+    found = CliRunner().invoke(verify_onnx, arguments)
+    assert found.exit_code == 0, found.output
+    (file,) = json.loads(found.stdout)["files"]
+    assert file["file"] == str(models / "int8" / "character_predictor.onnx")
+    assert file["metadata"][notes.PRECISION] == "int8"
+    assert file["metadata"][character.ROUNDED_BY] == "0"
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_file_that_is_named_is_written_there(run: Path, tmp_path: Path) -> None:
+    named = tmp_path / "mine.onnx"
+    arguments = [str(run), "--output", str(named)]
+    assert CliRunner().invoke(main, [*arguments, "--int8", "--allow-unjudged"]).exit_code == 0
+    assert start(named).get_modelmeta().custom_metadata_map[notes.PRECISION] == "int8"
+    both = CliRunner().invoke(main, [*arguments, "--models", str(tmp_path)])
+    assert both.exit_code == 2
+    assert f"--output {named} says where already; leave it out, or --models" in both.stderr
+
+
+def test_int8_without_data_is_refused_and_the_reason_told(run: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [str(run), "--models", str(tmp_path), "--int8"])
+    assert done.exit_code == 1
+    assert "the export could not be judged (--allow-unjudged takes it as it is)" in done.stderr
+    assert f"no {run / 'run.json'} says what the run was trained on" in done.stderr
+    assert [path.name for path in (tmp_path / "int8").iterdir()] == ["failed-export"]
+
+
+def test_data_that_moved_is_named(trained: Path, sample: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.jsonl"
+    moved.write_bytes(sample.read_bytes())
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.safetensors").write_bytes((trained / "best.safetensors").read_bytes())
+    arguments = [str(run), "--models", str(tmp_path), "--int8"]
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+    assert CliRunner().invoke(main, [*arguments, "--data", str(moved)]).exit_code == 0
+    assert [path.name for path in (tmp_path / "int8").glob("failed*")] == []
+
+
+def test_read_only_folder_is_a_clear_error(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # as a read-only folder does, also for root
+    monkeypatch.setattr(character, "export_module", lambda *arguments: pytest.fail("the work was done before"))
+    done = CliRunner().invoke(main, [str(run), "--models", str(tmp_path / "models")])
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'models'}: cannot write here: Permission denied; choose another place" in done.stderr
 
 
 @pytest.mark.usefixtures("traced")

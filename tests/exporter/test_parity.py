@@ -83,9 +83,10 @@ def test_cases_are_the_same_every_time_and_have_every_batch_size() -> None:
 
 
 def test_real_rows_come_from_the_whole_file() -> None:
-    rows = np.arange(1000 * FEATURES.size, dtype=np.float32).reshape(1000, FEATURES.size)
-    chosen = evenly_spaced(rows, 256)
+    positions = np.arange(5, 1005)
+    chosen = evenly_spaced(positions, 256)
     assert len(chosen) == 256
-    np.testing.assert_array_equal(chosen[[0, -1]], rows[[0, -1]])
-    assert len(evenly_spaced(rows[:3], 256)) == 3
-    assert character_cases(rows[:3])[-1].name == "real, batch 3"
+    assert (chosen[0], chosen[-1]) == (5, 1004)
+    assert evenly_spaced(positions[:3], 256).tolist() == [5, 6, 7]
+    rows = np.zeros((3, FEATURES.size), dtype=np.float32)
+    assert character_cases(rows)[-1].name == "real, batch 3"

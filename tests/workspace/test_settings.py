@@ -214,7 +214,7 @@ def test_a_wrong_path_names_variable_value_and_expectation(
 def test_the_home_of_nobody_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORYTELLER_MODEL_PATH", "~nobody-of-that-name/x")
     result = CliRunner().invoke(show_model_path)
-    assert (result.exit_code, "~nobody-of-that-name/x does not exist" in result.stderr) == (1, True)
+    assert (result.exit_code, "~nobody-of-that-name/x does not exist" in result.stderr) == (2, True)
 
 
 def test_a_data_folder_without_the_file_is_an_error_that_names_it(

@@ -56,7 +56,7 @@ WRONG = [
     ("export-event-classifier", ("run", "-o", "data.jsonl"), "--output", "data.jsonl"),
     ("verify-onnx", (), "PATH", "artifacts/models/character_predictor.onnx: no such file"),
     ("verify-onnx", ("--events",), "PATH", "artifacts/models/event_classifier: no such file"),
-    ("verify-onnx", ("model.onnx", "--events"), "--events", "PATH says what to check"),
+    ("verify-onnx", ("model.onnx", "--events"), "--events", "PATH model.onnx says where already"),
     ("verify-onnx", ("model.onnx", "--checkpoint", "nowhere"), "--checkpoint", "nowhere: no such run"),
     ("verify-onnx", ("model.onnx", "--data", "nowhere"), "--data", "nowhere: no such file"),
     ("verify-onnx", ("model.onnx", "-o", "nowhere/report.json"), "--output", "there is no folder nowhere"),

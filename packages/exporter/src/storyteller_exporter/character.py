@@ -18,10 +18,14 @@ from storyteller_trainer.character.model import CharacterModel
 from torch import nn
 
 from storyteller_exporter import notes
+from storyteller_exporter.character_data import find_data
+from storyteller_exporter.character_rounding import ROWS, round_model, store
+from storyteller_exporter.delivery import deliver, staging
+from storyteller_exporter.findings import Verdict
 from storyteller_exporter.interface import CHARACTER
 from storyteller_exporter.onnx_file import opset, write_model
-from storyteller_exporter.quantize import Weights, quantise
 from storyteller_exporter.torch_export import export_module
+from storyteller_exporter.verify import REPORT_NAME, verify_file
 
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
 SIZE_LIMITS = {notes.FLOAT32: 1_700_000, notes.INT8: 450_000}
@@ -30,6 +34,8 @@ EPOCH = f"{notes.PREFIX}best_epoch"
 LOSS = f"{notes.PREFIX}best_loss"
 TRAINED_WITH = f"{notes.PREFIX}trained_with"
 ALIGNED = f"{notes.PREFIX}aligned_thresholds"
+#: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
+ROUNDED_BY = f"{notes.PREFIX}rounded_by_rows"
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,34 +51,56 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     val_loss: float
     metadata: dict[str, str]
+    #: Of the checks that the file went through, and where they are reported.
+    verdict: Verdict
+    verification: str
 
 
 def export_character(
-    checkpoint: StrPath, output: StrPath, *, align_thresholds: bool = False, int8: bool = False
+    checkpoint: StrPath,
+    output: StrPath,
+    *,
+    data: StrPath | None = None,
+    align_thresholds: bool = False,
+    int8: bool = False,
+    allow_unjudged: bool = False,
 ) -> ExportReport:
     """Writes the ONNX file of a checkpoint: one complete file, opset 18, any batch size.
 
+    The file is written aside and verified as `verify-onnx` does it. Only when it passes does it take the place of an
+    old one, with the report beside it.
+
     Args:
         checkpoint: a run folder, whose best is taken, or one checkpoint file.
-        output: the file to write; an old one is replaced only by a valid new one.
+        output: the file to write.
+        data: of the kind the model was trained on, for the verification; None for the run's own.
         align_thresholds: move the binary outputs so that the engine's cut falls where they were trained to be cut
             (see `aligned`).
-        int8: round the weights to eight bits per output channel and compute in integers.
+        int8: store the weights in eight bits (character_rounding.py).
+        allow_unjudged: take an int8 file though there is no data to judge it on.
 
     Raises:
-        StorytellerError: the checkpoint cannot be read, the model cannot be exported, or the file cannot be written.
+        StorytellerError: the checkpoint cannot be read, the model cannot be exported, the file cannot be written, or
+            it fails its checks; then an old one stays.
     """
     checkpoint = Path(checkpoint)
     output = Path(output)
     source = load_checkpoint(checkpoint)
     model = aligned(source.model) if align_thresholds else source.model
-    # Two rows: PyTorch takes an axis of length 1 for a fixed one.
-    graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
     precision = notes.INT8 if int8 else notes.FLOAT32
-    if int8:
-        graph = quantise(graph, Weights.UNSIGNED)
     metadata = _metadata(source, precision, align_thresholds)
-    size = write_model(graph, output, metadata, limit=SIZE_LIMITS[precision])
+    with staging(output.parent) as stage:
+        given = find_data(None if data is None else Path(data), source)
+        # Two rows: PyTorch takes an axis of length 1 for a fixed one.
+        graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
+        if int8:
+            rows = given.training(ROWS)
+            store(graph, round_model(model, rows))
+            metadata[ROUNDED_BY] = str(0 if rows is None else len(rows))
+        size = write_model(graph, stage / output.name, metadata, limit=SIZE_LIMITS[precision])
+        verification = verify_file(stage / output.name, checkpoint=source, data=given)
+        verification.file = str(output)
+        deliver(stage, output.parent, [verification], allow_unjudged=allow_unjudged)
     return ExportReport(
         file=str(output),
         bytes=size,
@@ -83,6 +111,8 @@ def export_character(
         epoch=source.metadata.epoch,
         val_loss=source.metadata.val_loss,
         metadata=metadata,
+        verdict=verification.verdict,
+        verification=str(output.with_name(REPORT_NAME)),
     )
 
 

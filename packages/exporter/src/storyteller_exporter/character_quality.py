@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 LOSS_LIMIT = 0.01
 #: An accuracy may fall by this much: one prediction in a hundred.
 ACCURACY_LIMIT = 0.01
-#: At most this many rows are judged; the file runs them one by one, as the engine does.
+#: At most this many held-out rows are judged; the file runs them one by one, as the engine does.
 ROWS = 10_000
 
 

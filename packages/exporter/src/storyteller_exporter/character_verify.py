@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from storyteller_schema.predictions import HEADS, decode_outputs
 from storyteller_trainer.character.checkpoint import Checkpoint, load_checkpoint
 
 from storyteller_exporter import character
-from storyteller_exporter.character_cases import character_cases, evenly_spaced
+from storyteller_exporter.character_cases import REAL_ROWS, character_cases
+from storyteller_exporter.character_data import Data, find_data
 from storyteller_exporter.character_quality import ROWS, changes
 from storyteller_exporter.findings import Status, Verification, first_line
 from storyteller_exporter.inspection import Inspection
@@ -25,23 +25,37 @@ RTOL = 1e-5
 
 
 def verify_character(
-    inspection: Inspection, report: Verification, *, checkpoint: Path | None, data: Path | None
+    inspection: Inspection,
+    report: Verification,
+    *,
+    checkpoint: Path | Checkpoint | None,
+    data: Path | Data | None,
 ) -> None:
-    """Adds the checks that run the file; `inspection` must be runnable."""
+    """Adds the checks that run the file; `inspection` must be runnable.
+
+    Args:
+        checkpoint: where it lies, or what was loaded from there.
+        data: where it lies, or what was found; None for the run's own.
+    """
     assert inspection.session is not None
     source = _checkpoint(checkpoint, report)
-    real = _data(data, report)
+    given = data if isinstance(data, Data) else find_data(data, source)
+    if given.check is not None:
+        report.checks.append(given.check)
     predict = predictor(inspection.session)
-    cases = character_cases(None if real is None else real.features)
-    ran = check_behaviour(report, predict, cases, quantised=inspection.quantised)
+    real = given.held_out(REAL_ROWS)
+    cases = character_cases(None if real is None else real[0])
+    ran = check_behaviour(report, predict, cases, rounds_batches=inspection.rounds_batches)
     _check_decoding([outputs for _, outputs in ran], report)
     reference = None if source is None else torch_predictor(character.reference_model(source, report.metadata))
-    if inspection.quantised:
-        _check_quality(predict, reference, real, report)
+    if not inspection.quantised:
+        if reference is None:
+            report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
+        compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
         return
-    if reference is None:
-        report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
-    compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
+    if not inspection.rounds_batches:
+        compare_all(report, predict, None, ran, atol=ATOL, rtol=RTOL)
+    _check_quality(predict, reference, given, report)
 
 
 def torch_predictor(model: torch.nn.Module) -> Predictor:
@@ -55,11 +69,11 @@ def torch_predictor(model: torch.nn.Module) -> Predictor:
     return predict
 
 
-def _checkpoint(path: Path | None, report: Verification) -> Checkpoint | None:
-    if path is None:
+def _checkpoint(given: Path | Checkpoint | None, report: Verification) -> Checkpoint | None:
+    if given is None:
         return None
     try:
-        source = load_checkpoint(path)
+        source = load_checkpoint(given) if isinstance(given, Path) else given
     except StorytellerError as error:
         report.add("checkpoint", Status.FAILED, str(error))
         return None
@@ -75,27 +89,15 @@ def _checkpoint(path: Path | None, report: Verification) -> Checkpoint | None:
     return source
 
 
-def _data(path: Path | None, report: Verification) -> Any | None:
-    if path is None:
-        return None
-    from storyteller_trainer.character.dataset import load_dataset
-
-    try:
-        real = load_dataset(path)
-    except StorytellerError as error:
-        report.add("data", Status.FAILED, str(error))
-        return None
-    report.add("data", Status.OK, f"{path}: {len(real.features):,} examples")
-    return real
-
-
-def _check_quality(predict: Predictor, reference: Predictor | None, real: Any | None, report: Verification) -> None:
+def _check_quality(predict: Predictor, reference: Predictor | None, given: Data, report: Verification) -> None:
     """Eight-bit weights give other numbers: what counts is how good they are, one row at a time as the engine asks."""
+    real = given.held_out(ROWS)
     if reference is None or real is None:
-        detail = "int8 is judged by its loss and accuracy on data: give --checkpoint and --data"
-        report.add("quality", Status.SKIPPED, detail)
+        why = "no checkpoint to compare with" if reference is None else given.missing
+        detail = f"{why}: int8 is judged by loss and accuracy on held-out examples (--checkpoint, --data)"
+        report.add("quality", Status.UNJUDGED, detail)
         return
-    features, labels = evenly_spaced(real.features, ROWS), evenly_spaced(real.labels, ROWS)
+    features, labels = real
     try:
         rows = [_joined(predict({"features": features[index : index + 1]})) for index in range(len(features))]
     except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
@@ -107,7 +109,7 @@ def _check_quality(predict: Predictor, reference: Predictor | None, real: Any | 
         return
     aligned = character.is_aligned(report.metadata)
     report.changes = changes(_joined(reference({"features": features})), found, labels, aligned=aligned)
-    report.add("quality", Status.OK, f"judged on {len(labels):,} examples, one by one")
+    report.add("quality", Status.OK, f"judged on {len(labels):,} held-out examples, one by one")
 
 
 def _joined(outputs: Arrays) -> NDArray[np.float32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 import torch
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
-from storyteller_schema.files import StrPath, atomic_path
+from storyteller_schema.files import StrPath
 from storyteller_trainer.events.checkpoint import (
     EventCheckpoint,
     EventMetadata,
@@ -25,10 +24,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from storyteller_exporter import notes
+from storyteller_exporter.delivery import deliver, staging
+from storyteller_exporter.findings import Verdict, overall
 from storyteller_exporter.interface import EVENT, JOINT, NER, Interface
-from storyteller_exporter.onnx_file import write_valid
-from storyteller_exporter.quantize import Weights, quantise
+from storyteller_exporter.onnx_file import write_model
+from storyteller_exporter.quantize import quantise
 from storyteller_exporter.torch_export import export_module
+from storyteller_exporter.verify import REPORT_NAME, verify_file
 
 TOKENIZER = "tokenizer.json"
 INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
@@ -66,36 +68,58 @@ class EventExportReport(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     files: list[ExportedFile]
     tokenizer: str
+    #: Of the checks that the files went through, and where they are reported.
+    verdict: Verdict
+    verification: str
 
 
-def export_events(runs: StrPath, folder: StrPath, *, joint: bool = False, int8: bool = False) -> EventExportReport:
+def export_events(
+    runs: StrPath,
+    folder: StrPath,
+    *,
+    data: StrPath | None = None,
+    joint: bool = False,
+    int8: bool = False,
+    allow_unjudged: bool = False,
+) -> EventExportReport:
     """Writes the folder that the engine loads: both classifiers and their tokenizer, or the joint one and its.
 
-    Nothing is renamed into place before every file is complete and valid, so what a failed export leaves is the old
-    folder, and never files of two trainings.
+    The files are written aside and verified as `verify-onnx` does it. Only when all of them pass do they take the place
+    of old ones, with the report beside them: never files of two trainings.
 
     Args:
         runs: holds the training runs `event` and `ner`, or `joint`.
         folder: what to write; made if need be.
+        data: sentences for the verification; None for those that the runs held out.
         joint: one file with `event_logits` and `ner_logits`.
         int8: round the weights to eight bits.
+        allow_unjudged: take int8 files though there is no data to judge them on.
 
     Raises:
         StorytellerError: a run is missing, of another task or contract, or the two have different tokenizers; a model
-            cannot be exported; the folder cannot be written to.
+            cannot be exported; the folder cannot be written to; or a file fails its checks, then the old ones stay.
     """
     runs = Path(runs)
     folder = Path(folder)
     sources = {task: _load(runs / task, task) for task in ([Task.JOINT] if joint else [Task.EVENT, Task.NER])}
     tokenizer = _common_tokenizer(runs, sources)
-    files = []
-    with ExitStack() as stack:
+    files, reports = [], []
+    with staging(folder) as stage:
+        (stage / TOKENIZER).write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
         for task, source in sources.items():
-            temporary = stack.enter_context(atomic_path(folder / INTERFACES[task].file_name))
-            files.append(_export(source, tokenizer, temporary, folder / INTERFACES[task].file_name, int8=int8))
-        text = stack.enter_context(atomic_path(folder / TOKENIZER))
-        text.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
-    return EventExportReport(folder=str(folder), files=files, tokenizer=str(folder / TOKENIZER))
+            name = INTERFACES[task].file_name
+            files.append(_export(source, tokenizer, stage / name, folder / name, int8=int8))
+            report = verify_file(stage / name, checkpoint=source, data=data)
+            report.file = str(folder / name)
+            reports.append(report)
+        deliver(stage, folder, reports, allow_unjudged=allow_unjudged)
+    return EventExportReport(
+        folder=str(folder),
+        files=files,
+        tokenizer=str(folder / TOKENIZER),
+        verdict=overall(reports),
+        verification=str(folder / REPORT_NAME),
+    )
 
 
 def _load(run: Path, task: Task) -> EventCheckpoint:
@@ -137,23 +161,21 @@ class _Bounded(nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask * within[:, : attention_mask.shape[1]])
 
 
-def _export(
-    source: EventCheckpoint, tokenizer: Tokenizer, temporary: Path, target: Path, *, int8: bool
-) -> ExportedFile:
+def _export(source: EventCheckpoint, tokenizer: Tokenizer, path: Path, target: Path, *, int8: bool) -> ExportedFile:
     about = source.metadata
     # Two rows of sixteen tokens: PyTorch takes an axis of length 1 for a fixed one.
     example = {name: torch.ones(2, 16, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     interface = INTERFACES[about.task]
     graph = export_module(_Bounded(source.model, about.max_length).eval(), example, interface)
     if int8:
-        graph = quantise(graph, Weights.SEVEN_BITS)
+        graph = quantise(graph)
     precision = notes.INT8 if int8 else notes.FLOAT32
     metadata = _metadata(source, tokenizer, interface, precision)
     return ExportedFile(
         file=str(target),
         task=about.task,
         encoder=about.encoder,
-        bytes=write_valid(graph, temporary, target, metadata),
+        bytes=write_model(graph, path, metadata),
         parameters=about.parameters,
         precision=precision,
         epoch=about.epoch,

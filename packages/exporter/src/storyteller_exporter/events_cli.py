@@ -7,9 +7,14 @@ from pathlib import Path
 import click
 from storyteller_schema.console import command, out, print_json
 from storyteller_schema.options import INPUT, OUTPUT_FOLDER, json_option, judging, option
-from storyteller_schema.settings import model_path
 from storyteller_trainer.extra import events_extra
 from storyteller_trainer.folder import EVENT_RUNS, require_event_run
+from storyteller_trainer.source import check_file
+
+from storyteller_exporter.places import INT8, models_folder, models_option, refuse_both, unjudged_option
+
+WRITTEN = "What is written"
+CHECKED = "How it is checked"
 
 
 @command("export-event-classifier")
@@ -18,33 +23,53 @@ from storyteller_trainer.folder import EVENT_RUNS, require_event_run
     "-o",
     "--output",
     type=OUTPUT_FOLDER,
-    help="The folder to write [default: event_classifier (with --joint: joint_classifier) in STORYTELLER_MODEL_PATH "
-    "or artifacts/models].",
+    help="The folder to write [default: event_classifier (with --joint: joint_classifier) in --models, with --int8 in "
+    f"its folder {INT8}].",
+    section=WRITTEN,
 )
-@option("--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.")
-@option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.")
+@models_option(section=WRITTEN)
+@option(
+    "--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.", section=WRITTEN
+)
+@option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.", section=WRITTEN)
+@option("--data", type=INPUT, help="Data for the checks [default: what the runs held out].", section=CHECKED)
+@unjudged_option(section=CHECKED)
 @json_option
-def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool) -> None:
+def main(
+    runs: Path,
+    output: Path | None,
+    models: Path | None,
+    data: Path | None,
+    joint: bool,
+    int8: bool,
+    allow_unjudged: bool,
+    as_json: bool,
+) -> None:
     """Write trained event and entity classifiers as the folder that the engine loads.
 
     RUNS holds the training runs event/ and ner/, or joint/. By default it is artifacts/events. The folder gets
-    event_classifier.onnx, ner_classifier.onnx and tokenizer.json; all of them, or none when anything fails.
+    event_classifier.onnx, ner_classifier.onnx and tokenizer.json; all of them, or none when anything fails, the checks
+    of verify-onnx included. Files that fail these are kept in the folder failed-export inside it.
 
     \b
     Example:
       export-event-classifier artifacts/events -o artifacts/models/event_classifier
     """
-    target = output or model_path() / ("joint_classifier" if joint else "event_classifier")
+    refuse_both(output, "--output", models=models)
+    target = output or models_folder(models, int8=int8) / ("joint_classifier" if joint else "event_classifier")
     with judging("runs"):
         for task in ("joint",) if joint else ("event", "ner"):
             require_event_run(runs, task)
+    if data is not None:
+        with judging("data"):
+            check_file(data)
     with events_extra():
         import msgspec
         from rich.table import Table
 
         from storyteller_exporter.events import export_events
 
-    report = export_events(runs, target, joint=joint, int8=int8)
+    report = export_events(runs, target, data=data, joint=joint, int8=int8, allow_unjudged=allow_unjudged)
     if as_json:
         print_json(msgspec.to_builtins(report))
         return
@@ -56,3 +81,4 @@ def main(runs: Path, output: Path | None, joint: bool, int8: bool, as_json: bool
         scores = ", ".join(f"{name} {value:.4f}" for name, value in file.validation.items())
         table.add_row("checkpoint", f"{file.encoder}, epoch {file.epoch}, validation {scores or 'unknown'}")
         out.print(table)
+    out.print(f"checks: {report.verdict}; {report.verification}")

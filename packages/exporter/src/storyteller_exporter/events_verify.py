@@ -11,11 +11,12 @@ from storyteller_schema.errors import StorytellerError
 from storyteller_schema.events import decode_events
 from storyteller_schema.spans import decode_spans
 from storyteller_trainer.events.checkpoint import EventCheckpoint, load_event_checkpoint, tokenizer_hash
-from storyteller_trainer.events.dataset import load_events
 from storyteller_trainer.events.encoding import Encoded, encode
+from storyteller_trainer.events.held_out import sentences_at, sentences_of_run
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.tokenizer import normalised, read_tokenizer
 from storyteller_trainer.folder import BEST
+from storyteller_trainer.source import DataGoneError
 from tokenizers import Tokenizer
 
 from storyteller_exporter import events
@@ -32,24 +33,34 @@ RTOL = 0.0
 
 
 def verify_events(
-    file: Path, inspection: Inspection, report: Verification, *, checkpoint: Path | None, data: Path | None
+    file: Path,
+    inspection: Inspection,
+    report: Verification,
+    *,
+    checkpoint: Path | EventCheckpoint | None,
+    data: Path | None,
 ) -> None:
-    """Adds the checks that run the file; `inspection` must be runnable."""
+    """Adds the checks that run the file; `inspection` must be runnable.
+
+    Args:
+        checkpoint: where it lies, or what was loaded from there.
+        data: sentences; None for those that the run held out.
+    """
     assert inspection.session is not None
     assert inspection.interface is not None
     task = Task(inspection.interface.name)
     source = _checkpoint(checkpoint, task, report)
     tokenizer = _tokenizer(file.parent / events.TOKENIZER, report)
-    sentences = _data(data, tokenizer, report)
+    sentences, missing = _data(data, source, tokenizer, report)
     predict = predictor(inspection.session)
     vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
     cases = events_cases(vocabulary, _evenly_spaced(sentences, REAL_SENTENCES))
-    ran = check_behaviour(report, predict, cases, quantised=inspection.quantised)
+    ran = check_behaviour(report, predict, cases, rounds_batches=inspection.rounds_batches)
     _check_limit(predict, report)
     _check_decoding(ran, task, report)
     reference = None if source is None else torch_predictor(source.model, inspection.interface)
     if inspection.quantised:
-        _check_quality(predict, reference, _evenly_spaced(sentences, SENTENCES), task, report)
+        _check_quality(predict, reference, _evenly_spaced(sentences, SENTENCES), missing, task, report)
         return
     if reference is None:
         report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
@@ -74,30 +85,37 @@ def _evenly_spaced(sentences: Sequence[Encoded], count: int) -> list[Encoded]:
     return [sentences[index] for index in chosen]
 
 
-def _checkpoint(path: Path | None, task: Task, report: Verification) -> EventCheckpoint | None:
+def _checkpoint(given: Path | EventCheckpoint | None, task: Task, report: Verification) -> EventCheckpoint | None:
     """The run itself, or the one of this task in a folder of runs."""
-    if path is None:
+    if given is None:
         return None
     try:
-        source = load_event_checkpoint(path if (path / BEST).is_file() else path / task)
+        source = load_event_checkpoint(_run(given, task)) if isinstance(given, Path) else given
     except StorytellerError as error:
         report.add("checkpoint", Status.FAILED, str(error))
         return None
     about = source.metadata
     if about.task is not task:
-        report.add("checkpoint", Status.FAILED, f"{path} holds a model of task {about.task}, the file one of {task}")
+        detail = f"{source.folder} holds a model of task {about.task}, the file one of {task}"
+        report.add("checkpoint", Status.FAILED, detail)
         return None
     expected = events.source_notes(about)
-    given = events.describe_source(expected)
+    described = events.describe_source(expected)
     found = {key: report.metadata.get(key) for key in expected}
     if None in found.values():
-        report.add("checkpoint", Status.WARNING, f"{given}; the file does not say which checkpoint it comes from")
+        report.add("checkpoint", Status.WARNING, f"{described}; the file does not say which checkpoint it comes from")
     elif found != expected:
         made = events.describe_source(report.metadata)
-        report.add("checkpoint", Status.FAILED, f"the file was exported from {made}; given is {given}: export again")
+        report.add(
+            "checkpoint", Status.FAILED, f"the file was exported from {made}; given is {described}: export again"
+        )
     else:
-        report.add("checkpoint", Status.OK, given)
+        report.add("checkpoint", Status.OK, described)
     return source
+
+
+def _run(path: Path, task: Task) -> Path:
+    return path if (path / BEST).is_file() else path / task
 
 
 def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
@@ -119,16 +137,27 @@ def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
     return normalised(tokenizer)
 
 
-def _data(path: Path | None, tokenizer: Tokenizer | None, report: Verification) -> list[Encoded]:
-    if path is None or tokenizer is None:
-        return []
+def _data(
+    path: Path | None, source: EventCheckpoint | None, tokenizer: Tokenizer | None, report: Verification
+) -> tuple[list[Encoded], str]:
+    """The real sentences, and why there are none."""
+    if tokenizer is None:
+        return [], "there is no tokenizer"
     try:
-        examples = load_events(path).examples
+        if path is not None:
+            examples, told = sentences_at(path, source)
+        elif source is not None:
+            examples, told = sentences_of_run(source)
+        else:
+            return [], "no --checkpoint and no --data was given"
     except StorytellerError as error:
         report.add("data", Status.FAILED, str(error))
-        return []
-    report.add("data", Status.OK, f"{path}: {len(examples):,} sentences")
-    return encode(examples, tokenizer).items
+        return [], str(error)
+    except DataGoneError as error:
+        report.add("data", Status.SKIPPED, f"{error}: parity on generated cases only")
+        return [], str(error)
+    report.add("data", Status.OK, told)
+    return encode(examples, tokenizer).items, ""
 
 
 def _check_limit(predict: Predictor, report: Verification) -> None:
@@ -167,15 +196,22 @@ def _check_decoding(ran: Sequence[tuple[Case, Arrays]], task: Task, report: Veri
 
 
 def _check_quality(
-    predict: Predictor, reference: Predictor | None, sentences: list[Encoded], task: Task, report: Verification
+    predict: Predictor,
+    reference: Predictor | None,
+    sentences: list[Encoded],
+    missing: str,
+    task: Task,
+    report: Verification,
 ) -> None:
     """Eight-bit weights give other numbers: what counts is how good they are, sentence by sentence."""
     if reference is None or not sentences:
-        report.add("quality", Status.SKIPPED, "int8 is judged by its F1 on data: give --checkpoint and --data")
+        why = "no checkpoint to compare with" if reference is None else missing
+        detail = f"{why}: int8 is judged by F1 on held-out sentences (--checkpoint, --data)"
+        report.add("quality", Status.UNJUDGED, detail)
         return
     try:
         report.changes = changes(reference, predict, sentences, task)
     except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
         report.add("quality", Status.FAILED, f"could not be judged: {first_line(error)}")
         return
-    report.add("quality", Status.OK, f"judged on {len(sentences):,} sentences, one by one")
+    report.add("quality", Status.OK, f"judged on {len(sentences):,} held-out sentences, one by one")

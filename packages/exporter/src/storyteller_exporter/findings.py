@@ -10,12 +10,22 @@ import msgspec
 
 
 class Status(StrEnum):
-    """How a check ended. Only `FAILED` makes the whole fail; `SKIPPED` says what was missing to look."""
+    """How a check ended. `SKIPPED` says what was missing to look; `UNJUDGED` that it was needed for a verdict."""
 
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
     SKIPPED = "skipped"
+    UNJUDGED = "not judged"
+
+
+class Verdict(StrEnum):
+    """What a verification comes to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    #: Nothing is wrong that was looked at, but the numbers cannot be PyTorch's and no data says what they are worth.
+    UNJUDGED = "not judged"
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -83,22 +93,48 @@ class Verification(msgspec.Struct):
         self.add(name, Status.FAILED if problems else Status.OK, "; ".join(problems) or good)
 
     @property
+    def verdict(self) -> Verdict:
+        """Passed when nothing failed, something was looked at, and what had to be judged was."""
+        found = {check.status for check in self.checks}
+        sound = all(d.passed for d in self.differences) and all(c.passed for c in self.changes)
+        if Status.FAILED in found or Status.OK not in found or not sound:
+            return Verdict.FAILED
+        return Verdict.UNJUDGED if Status.UNJUDGED in found else Verdict.PASSED
+
+    @property
     def passed(self) -> bool:
-        """Nothing failed, and something was looked at."""
-        checked = any(check.status is Status.OK for check in self.checks)
-        failed = any(check.status is Status.FAILED for check in self.checks)
-        return (
-            checked and not failed and all(d.passed for d in self.differences) and all(c.passed for c in self.changes)
-        )
+        """Whether the verdict is that it passed."""
+        return self.verdict is Verdict.PASSED
+
+    def problems(self) -> list[str]:
+        """A line for each thing that kept the file from passing."""
+        kept = (Status.FAILED, Status.UNJUDGED)
+        lines = [f"{check.name}: {check.status}: {check.detail}" for check in self.checks if check.status in kept]
+        return lines + [
+            f"{change.name}: failed: {change.reference:.4f} became {change.found:.4f}; allowed is {change.limit:g}"
+            for change in self.changes
+            if not change.passed
+        ]
 
     def as_json(self) -> dict[str, Any]:
-        """The report as plain values, `passed` included."""
-        return {"passed": self.passed, **msgspec.to_builtins(self)}
+        """The report as plain values, the verdict included."""
+        return {"passed": self.passed, "verdict": self.verdict, **msgspec.to_builtins(self)}
+
+
+def overall(reports: Sequence[Verification]) -> Verdict:
+    """The verdict on files that belong together: the worst of theirs."""
+    verdicts = {report.verdict for report in reports}
+    return next((verdict for verdict in (Verdict.FAILED, Verdict.UNJUDGED) if verdict in verdicts), Verdict.PASSED)
 
 
 def as_json(reports: Sequence[Verification]) -> dict[str, Any]:
-    """The reports of files that belong together, which pass together."""
-    return {"passed": all(report.passed for report in reports), "files": [report.as_json() for report in reports]}
+    """The reports of files that belong together."""
+    verdict = overall(reports)
+    return {
+        "passed": verdict is Verdict.PASSED,
+        "verdict": verdict,
+        "files": [report.as_json() for report in reports],
+    }
 
 
 def first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,10 @@ from storyteller_exporter.onnx_file import (
     tensors,
 )
 
-#: Operators whose presence shows that the weights or activations are rounded to eight bits.
-QUANTISED_OPERATORS = frozenset(
-    {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QuantizeLinear", "DequantizeLinear"}
-)
+#: Types of the tensors in which rounded weights are stored.
+EIGHT_BITS = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
+#: The operator that rounds activations while a model runs, with one scale for the whole batch.
+ROUNDS_BATCHES = "DynamicQuantizeLinear"
 #: The newest file format that the engine's runtime is known to load: PyTorch's exporter writes it.
 NEWEST_IR_VERSION = 10
 
@@ -47,7 +48,12 @@ class Inspection:
     @property
     def quantised(self) -> bool:
         """Eight-bit weights: its numbers cannot be those of the float model."""
-        return any(operator in QUANTISED_OPERATORS for _, operator in operators(self.model))
+        return any(tensor.data_type in EIGHT_BITS for tensor in tensors(self.model.graph))
+
+    @property
+    def rounds_batches(self) -> bool:
+        """Activations are rounded while it runs: its rows depend on the rows beside them."""
+        return any(operator == ROUNDS_BATCHES for _, operator in operators(self.model))
 
     @property
     def runnable(self) -> bool:
@@ -62,13 +68,13 @@ class Inspection:
 
 def inspect(path: Path, report: Verification) -> Inspection | None:
     """Reads a file and adds everything that can be said without feeding it; None when it cannot be read at all."""
+    with suppress(OSError), path.open("rb") as file:
+        report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     try:
         model = read_model(path)
     except StorytellerError as error:
         report.add("file", Status.FAILED, str(error))
         return None
-    with path.open("rb") as file:
-        report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     parameters = sum(_elements(tensor) for tensor in tensors(model.graph))
     report.add("file", Status.OK, f"{path.stat().st_size:,} bytes, {parameters:,} stored numbers")
     report.metadata = metadata(model)

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import onnxruntime
 from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import StrPath, atomic_path
+from storyteller_schema.files import StrPath
 
 from storyteller_exporter.interface import IR_VERSION, OPSET
 
@@ -108,30 +108,20 @@ def clean(model: onnx.ModelProto) -> None:
     model.ir_version = IR_VERSION
 
 
-def write_model(model: onnx.ModelProto, target: Path, notes: dict[str, str], *, limit: int | None = None) -> int:
-    """Writes one complete file, which takes the place of an old one only when it is valid.
-
-    Arguments, result and errors as in `write_valid`.
-    """
-    with atomic_path(target) as temporary:
-        return write_valid(model, temporary, target, notes, limit=limit)
-
-
-def write_valid(
-    model: onnx.ModelProto, temporary: Path, target: Path, notes: dict[str, str], *, limit: int | None = None
-) -> int:
+def write_model(model: onnx.ModelProto, path: Path, notes: dict[str, str], *, limit: int | None = None) -> int:
     """Writes one complete file with `notes` as its metadata; the same model and notes give the same bytes.
 
+    Whether the file is valid is left to the verification.
+
     Args:
-        temporary: where it is written. It has passed ONNX's full check there, and has been loaded.
-        target: what errors call it.
+        path: a file that is not in use (delivery.py).
         limit: the largest size in bytes that the file may have.
 
     Returns:
         Its size in bytes.
 
     Raises:
-        StorytellerError: the model is not a valid opset-18 model in one file, or it is larger than `limit`.
+        StorytellerError: the model is not an opset-18 model in one file, or it is larger than `limit`.
     """
     clean(model)
     del model.metadata_props[:]
@@ -143,12 +133,7 @@ def write_valid(
     content = model.SerializeToString(deterministic=True)
     if limit is not None and len(content) > limit:
         raise StorytellerError(f"the exported model has {len(content):,} bytes; it may have {limit:,}")
-    temporary.write_bytes(content)
-    try:
-        onnx.checker.check_model(str(temporary), full_check=True)
-        start(temporary)
-    except Exception as error:  # each library raises its own classes; every one means: not a file to ship
-        raise StorytellerError(f"the exported model is not valid, {target} was not written: {error}") from error
+    path.write_bytes(content)
     return len(content)
 
 

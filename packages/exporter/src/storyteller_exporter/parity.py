@@ -98,7 +98,7 @@ def _place(flat: int, shape: tuple[int, ...]) -> str:
 
 
 def check_behaviour(
-    report: Verification, predict: Predictor, cases: Sequence[Case], *, quantised: bool
+    report: Verification, predict: Predictor, cases: Sequence[Case], *, rounds_batches: bool
 ) -> list[tuple[Case, Arrays]]:
     """What needs no reference: the file runs on every case, gives finite numbers, and the same ones every time.
 
@@ -127,8 +127,8 @@ def check_behaviour(
         report.judge("finite", problem, "every output of every case")
         problem = [f"a second run gives other numbers in {', '.join(unsteady)}"] if unsteady else []
         report.judge("deterministic", problem, "a second run gives the same bits")
-    if quantised:
-        detail = "an int8 file rounds a batch as a whole, so its rows differ a little from the same rows one by one"
+    if rounds_batches:
+        detail = "this file rounds a batch as a whole, so its rows differ a little from the same rows one by one"
         report.add("batch against singles", Status.SKIPPED, detail)
     return ran
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from storyteller_schema.ctrl_c import importing
 from storyteller_schema.errors import StorytellerError
@@ -27,7 +29,7 @@ def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | 
     Args:
         path: an ONNX file, or a folder with files under the engine's names.
         checkpoint: the run, checkpoint file, or folder of runs that it was exported from.
-        data: JSONL of the kind the model was trained on; adds real rows.
+        data: JSONL of the kind the model was trained on; None for what the run of the checkpoint held out.
     """
     path = Path(path)
     checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -48,15 +50,19 @@ def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | 
     return [verify_file(file, checkpoint=checkpoint, data=data) for file in files]
 
 
-def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> Verification:
+def verify_file(file: StrPath, *, checkpoint: Any = None, data: Any = None) -> Verification:
     """Checks a file against the interface it resembles, and against its checkpoint where one is given.
 
     A problem does not end the verification: whatever can still be checked is. Without a checkpoint, all that needs
-    none is checked, on any file, whoever made it. Arguments as in `verify`.
+    none is checked, on any file, whoever made it.
+
+    Args:
+        file: what to check.
+        checkpoint: as in `verify`, or what was loaded from there, by whoever has it already.
+        data: likewise.
     """
     file = Path(file)
-    checkpoint = None if checkpoint is None else Path(checkpoint)
-    data = None if data is None else Path(data)
+    checkpoint, data = (Path(each) if isinstance(each, str | os.PathLike) else each for each in (checkpoint, data))
     report = Verification(file=str(file), versions=exporter_versions())
     inspection = inspect(file, report)
     if inspection is None or inspection.interface is None or inspection.session is None:

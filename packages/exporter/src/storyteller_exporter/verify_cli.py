@@ -11,63 +11,82 @@ from storyteller_schema.console import command, err, out, print_json
 from storyteller_schema.ctrl_c import importing
 from storyteller_schema.errors import WrongValue
 from storyteller_schema.hints import hint
-from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option, refuse_beside
-from storyteller_schema.settings import model_path
+from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_trainer.source import check_file
 
 from storyteller_exporter.folder import require_folder_of
+from storyteller_exporter.places import INT8, is_own, models_folder, models_option, refuse_both, unjudged_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from storyteller_exporter.findings import Verification
 
-STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
+STYLES = {
+    "ok": "green",
+    "warning": "yellow",
+    "failed": "bold red",
+    "skipped": "dim",
+    "not judged": "bold yellow",
+    "passed": "bold green",
+}
 FAILED = STYLES["failed"]
+CHECKED = "What is checked"
+COMES_OUT = "What comes out"
 
 
 @command("verify-onnx")
 @click.argument("path", type=INPUT, required=False)
+@option("--events", is_flag=True, help="In place of PATH: the folder event_classifier.", section=CHECKED)
 @option(
-    "--events", is_flag=True, help="Where PATH is not given: the folder event_classifier.", section="What is checked"
+    "--int8",
+    is_flag=True,
+    help=f"In place of PATH: the file or folder in the folder {INT8} of the models.",
+    section=CHECKED,
 )
-@option(
-    "--checkpoint",
-    type=INPUT,
-    help="The run, or folder of runs, that PATH was exported from.",
-    section="What is checked",
-)
+@models_option(section=CHECKED)
+@option("--checkpoint", type=INPUT, help="The run, or folder of runs, that PATH was exported from.", section=CHECKED)
 @option(
     "--data",
     type=INPUT,
-    help="JSONL of the kind the model was trained on: real rows.",
-    section="What is checked",
+    help="JSONL of the kind the model was trained on, for real rows [default: what the run of --checkpoint held out].",
+    section=CHECKED,
 )
+@unjudged_option(section=CHECKED)
 @option(
     "-o",
     "--output",
     type=OUTPUT_FILE,
-    help="Where the report goes [default: verification.json beside the file or in the folder].",
-    section="What comes out",
+    help="Where the report goes [default: verification.json beside the file, if it lies in the folder of the models].",
+    section=COMES_OUT,
 )
 @json_option
 def main(
-    path: Path | None, events: bool, checkpoint: Path | None, data: Path | None, output: Path | None, as_json: bool
+    path: Path | None,
+    events: bool,
+    int8: bool,
+    models: Path | None,
+    checkpoint: Path | None,
+    data: Path | None,
+    output: Path | None,
+    allow_unjudged: bool,
+    as_json: bool,
 ) -> None:
     """Check ONNX files as the engine will use them: interface, completeness, parity with PyTorch.
 
     PATH is a file, or a folder of files that the engine loads together. By default it is character_predictor.onnx in
-    STORYTELLER_MODEL_PATH or artifacts/models. Without --checkpoint everything is checked that needs none. The exit
-    code is 1 when anything failed; all that failed is listed.
+    --models. Without --checkpoint everything is checked that needs none. The exit code is 1 when anything failed, and
+    when an int8 file could not be judged for want of data; all that failed is listed. Outside of --models nothing is
+    written but what --output names.
 
     \b
     Examples:
       verify-onnx artifacts/models/character_predictor.onnx --checkpoint artifacts/character
       verify-onnx artifacts/models/event_classifier --checkpoint artifacts/events
     """
-    if path is not None:
-        refuse_beside("PATH says what to check", "events")
-    path = path or model_path() / ("event_classifier" if events else "character_predictor.onnx")
+    refuse_both(path, "PATH", events=events, int8=int8, models=models)
+    usual = models_folder(models, int8=int8)
+    path = path or usual / ("event_classifier" if events else "character_predictor.onnx")
     _check(path, checkpoint, data, output)
     with importing():  # ONNX Runtime takes a while
         from storyteller_exporter import findings, verify
@@ -78,13 +97,16 @@ def main(
     else:
         for report in reports:
             show(report)
-    folder = path if path.is_dir() else path.parent
-    # Where the file's folder does not exist there is nothing to put a report beside.
-    if output is not None or folder.is_dir():
-        target = output or folder / verify.REPORT_NAME
-        verify.write_report(reports, target)
-        err.print(f"report: {target}")
-    if not all(report.passed for report in reports):
+    if output is None and is_own(path, usual):
+        output = (path if path.is_dir() else path.parent) / verify.REPORT_NAME
+    elif output is None:
+        err.print(f"no report is written: {path} lies outside of {usual}; --output FILE writes one")
+    # Where there is no file to report on, nothing is left but what was printed.
+    if output is not None and any(report.sha256 for report in reports):
+        verify.write_report(reports, output)
+        err.print(f"report: {output}")
+    verdict = findings.overall(reports)
+    if verdict is findings.Verdict.FAILED or (verdict is findings.Verdict.UNJUDGED and not allow_unjudged):
         sys.exit(1)
 
 
@@ -125,8 +147,8 @@ def show(report: Verification) -> None:
     if report.changes:
         out.print()
         out.print(changes_table(report))
-    verdict = Text("passed", "bold green") if report.passed else Text("FAILED", FAILED)
-    out.print(Text.assemble(f"\n{report.file}: ", verdict, "\n"))
+    verdict = "FAILED" if report.verdict == "failed" else report.verdict
+    out.print(Text.assemble(f"\n{report.file}: ", (verdict, STYLES[report.verdict]), "\n"))
 
 
 def differences_table(report: Verification) -> Table:

