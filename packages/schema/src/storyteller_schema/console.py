@@ -13,17 +13,43 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
+from rich.table import Table
+from rich.text import Text
 
 from storyteller_schema import ctrl_c
 from storyteller_schema.env_file import EnvFileError
 from storyteller_schema.errors import StorytellerError, WrongValue
 from storyteller_schema.settings import load_env
 
+#: Columns of a table that goes to a file or another program: more than any table has.
+_UNBOUNDED = 10_000
+
+
+class Output(Console):
+    """A console that breaks lines only on a terminal: elsewhere a table is as wide as what is in it.
+
+    The title of a table is one line everywhere; rich would break it at the table's width.
+    """
+
+    @property
+    def options(self) -> ConsoleOptions:
+        """Read by rich before it prints."""
+        found = super().options
+        return found if self.is_terminal else found.update_width(_UNBOUNDED)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As in rich."""
+        for table in objects:
+            if isinstance(table, Table) and isinstance(table.title, str):
+                table.title = Text(table.title, style="table.title", no_wrap=True, overflow="ignore")
+        super().print(*objects, **options)
+
+
 #: Results go to stdout, messages about the work to stderr. What is printed may come from the user's data, so nothing is
 #: read as markup: style is given by `rich.text.Text`, or to a whole line.
-out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = Output(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Output(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 #: The heading of options that are given none.
 GENERAL = "General"
