@@ -1,5 +1,7 @@
 """Every test runs in a folder of its own, and sees neither the user's variables nor the user's `.env`.
 
+To training every CPU is free: on a busy machine it would take fewer threads and end with other bits.
+
 Hypothesis judges what the code does, not how busy the machine is. In CI it draws the same examples every time, so that
 a change is judged by what it changed; at home it goes on searching.
 """
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from storyteller_trainer import threads
+from storyteller_trainer.cpus import Look
 
 settings.register_profile(
     "workspace",
@@ -32,8 +36,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Working directory: `tmp_path`. What a test (or a `.env` it loads) sets is undone."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith("STORYTELLER_"):
+        if name.startswith("STORYTELLER_") or name == "OMP_NUM_THREADS":
             monkeypatch.delenv(name)
+    monkeypatch.setattr(threads, "look_at_cpus", lambda: Look(free=64, cpus=64))
     # As in an environment that is active: hints then call commands by their names.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
     assert "engine's cut" in done.stdout
     assert "best weights: artifacts/character/best.safetensors" in done.stdout
     assert f"Data: {small_jsonl} (240 examples)\n" in done.stderr
-    assert "Training on cpu" in done.stderr
+    assert "Training on cpu\nComputing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes" in done.stderr
     assert "epoch 2/2" in done.stderr
     assert Path("artifacts/character/best.safetensors").exists()
     assert Path("artifacts/cache").exists()
@@ -108,6 +108,14 @@ def test_a_mistake_is_one_message(small_jsonl: Path, arguments: tuple[str, ...],
     assert "Traceback" not in done.output
 
 
+def test_the_number_of_threads_can_be_fixed(small_jsonl: Path) -> None:
+    done = call(small_jsonl, *QUICK, "--threads", "2")
+    assert "Computing by 2 threads, as --threads or OMP_NUM_THREADS says" in done.stderr
+    assert json.loads(Path("artifacts/character/run.json").read_text())["threads"] == 2
+    done = CliRunner().invoke(main, [str(small_jsonl), *QUICK], env={"OMP_NUM_THREADS": "3"})
+    assert "Computing by 3 threads, as --threads or OMP_NUM_THREADS says" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -115,6 +123,7 @@ def test_a_mistake_is_one_message(small_jsonl: Path, arguments: tuple[str, ...],
         (("--epochs", "many"), "'--epochs': 'many' is not a valid integer"),
         (("--recipe", "secret"), "'--recipe': 'secret' is not one of"),
         (("--unknown",), "No such option '--unknown'"),
+        (("--threads", "0"), "'--threads': '0' is neither auto nor a number from 1 on"),
         (("--accumulate", "257"), "'--accumulate': accumulate is 257; it must be from 1 to batch_size, 256"),
         (("--memory-limit", "nan"), "'--memory-limit': nan is not 0 or more"),
         (("--processes", "2", "--device", "cuda:0"), "2 processes cannot share cuda:0"),

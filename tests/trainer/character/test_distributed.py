@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 from storyteller_schema.errors import StorytellerError
-from storyteller_trainer.character import distributed
+from storyteller_trainer.character import cli, distributed
 from storyteller_trainer.character.cli import MODULE, main
 from storyteller_trainer.character.distributed import Share
+from storyteller_trainer.character.launch import launch
 from storyteller_trainer.character.network import SharedDropout
 
 #: No batch of this size can be divided evenly, nor can the last one, of 27.
@@ -152,6 +154,56 @@ def test_a_number_of_processes_that_is_none_is_wrong_use(number: str) -> None:
     assert f"Invalid value for '--processes': {number}" in done.stderr.replace("'" + number + "'", number)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variable", "expected"),
+    [
+        ((), None, ["--threads", "auto"]),
+        (("--threads", "auto"), None, ["--threads", "auto"]),
+        (("--threads", "3"), None, []),
+        ((), "3", []),
+    ],
+)
+def test_what_torchrun_sets_is_not_taken_for_the_users_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variable: str | None, expected: list[str]
+) -> None:
+    given: list[str] = []
+
+    def launched(processes: int, module: str, arguments: list[str]) -> int:
+        given.extend(arguments)
+        return 0
+
+    monkeypatch.setattr(cli, "launch", launched)
+    monkeypatch.setattr(sys, "argv", ["train-character-model", "the data"])
+    environment = {"OMP_NUM_THREADS": variable}
+    done = CliRunner().invoke(main, ["the data", "--processes", "2", *arguments], env=environment)
+    assert done.exit_code == 0, done.output
+    assert given == ["the data", *expected]
+
+
+@pytest.mark.parametrize(("variable", "expected"), [(None, "5"), ("3", "3")])
+def test_processes_are_told_how_many_threads_they_can_share(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    seen: list[str] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr("torch.distributed.run.run", lambda arguments: seen.append(os.environ["OMP_NUM_THREADS"]))
+    assert launch(2, MODULE, []) == 0
+    assert seen == [expected]
+
+
+@pytest.mark.slow
+def test_two_processes_compute_by_the_threads_of_the_first(small_jsonl: Path, start: Start) -> None:
+    arguments = [*COMMAND, str(small_jsonl), "--processes", "2", "--output-dir", "two", *OPTIONS]
+    _, messages = start(*arguments, "--epochs", "1", "--threads", "auto").communicate(timeout=PATIENCE)
+    assert re.search(r"^Computing by 1 thread a process: \d+\.\d of \d+ CPUs are free ", messages, re.MULTILINE)
+    assert json.loads(Path("two/run.json").read_text())["threads"] == 1
+    _, messages = start(*arguments, "--epochs", "1", "--threads", "2").communicate(timeout=PATIENCE)
+    assert "Computing by 2 threads a process, as --threads or OMP_NUM_THREADS says" in messages
+    assert json.loads(Path("two/run.json").read_text())["threads"] == 2
+
+
 @pytest.mark.slow
 def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) -> None:
     arguments = [str(small_jsonl), "--epochs", "3", "--memory-limit", "0"]
@@ -161,7 +213,9 @@ def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) ->
     assert process.returncode == 0, messages
     assert losses("two") == pytest.approx(losses("one"), abs=1e-3)
     assert json.loads(shown) == json.loads(Path("two/run.json").read_text()), "one process speaks"
-    assert "Training on cpu (1 threads), 2 processes" in messages
+    assert "Training on cpu, 2 processes" in messages
+    assert messages.count("Computing by ") == 1
+    assert "Computing by 1 thread a process, as --threads or OMP_NUM_THREADS says" in messages
     assert [line.split()[1] for line in messages.splitlines() if line.startswith("epoch ")] == ["1/3", "2/3", "3/3"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from storyteller_trainer.events.models import Task, named_logits
 from storyteller_trainer.events.recipe import Strategy
 from storyteller_trainer.events.run import HELD_OUT, Interrupted, Request, train_classifier
 from storyteller_trainer.events.splits import split
-from storyteller_trainer.events.state import RunState
+from storyteller_trainer.events.state import RunState, read_state
 from storyteller_trainer.events.summary import RunSummary, closing_lines, summary_tables
 from storyteller_trainer.events.train import NonFiniteError
+from storyteller_trainer.folder import LAST
 from storyteller_trainer.progress import EpochProgress
 from torch import Tensor, nn
 
@@ -167,6 +169,39 @@ def test_a_checkpoint_says_what_it_is_and_gives_the_same_logits(
     ids = found.tokenizer.encode("Mara walked to the mill.").ids
     logits = named_logits(found.model, torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.int64))
     assert logits["ner"].shape == (1, len(ids), 15)
+
+
+def test_steps_are_computed_by_the_runs_number_of_threads(
+    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+
+    def step(self: train.Trainer, *args: Any) -> dict[str, float]:
+        used.append(torch.get_num_threads())
+        return original(self, *args)
+
+    original = train.Trainer.step
+    monkeypatch.setattr(train.Trainer, "step", step)
+    before = torch.get_num_threads()
+    request = request_for(options=OPTIONS | {"epochs": 1}, threads=2)
+    assert train_classifier(dataset, request, CPU).threads == 2
+    assert read_state(request.folder / LAST).threads == 2
+    assert (set(used), torch.get_num_threads()) == ({2}, before)
+
+
+def test_a_run_of_an_earlier_version_is_resumed_by_as_many_threads_as_pytorch_takes(
+    dataset: EventDataset, request_for: RequestFor
+) -> None:
+    request = request_for(threads=3)
+    train_classifier(dataset, request, CPU)
+    last = request.folder / LAST
+    known = msgspec.to_builtins(read_state(last))
+    del known["threads"]
+    former = msgspec.defstruct("Former", [(name, Any) for name in known])
+    save_tensors(last, load_file(last), former(**known))
+    assert (
+        train_classifier(dataset, replace(request, resume=True, threads=None), CPU).threads == torch.get_num_threads()
+    )
 
 
 class _Killed(BaseException):
@@ -318,7 +353,8 @@ def test_on_nan_cpu_goes_on_from_the_last_good_epoch(
     summary = train_classifier(dataset, request, false_mps, said.append)
     assert "on mps: the event loss is nan" in said[0]
     assert said[1] == "Continuing on the CPU, as --on-nan cpu asks"
-    assert said[2] == f"Going on with {request.folder} after epoch 1"
+    assert said[2].startswith("Computing by ")
+    assert said[3] == f"Going on with {request.folder} after epoch 1"
     assert (summary.device, summary.epochs) == ("cpu", 3)
 
 
@@ -363,7 +399,7 @@ def test_resuming_nothing_begins_a_run(dataset: EventDataset, request_for: Reque
     said: list[str] = []
     request = request_for(resume=True, options=OPTIONS | {"epochs": 1})
     train_classifier(dataset, request, CPU, said.append)
-    assert said == [f"{request.folder} holds no run to go on with: beginning one"]
+    assert said[1:] == [f"{request.folder} holds no run to go on with: beginning one"]
 
 
 def test_an_earlier_model_stays_until_the_first_epoch_is_done(

@@ -42,7 +42,7 @@ def test_both_models_are_trained_by_default(data_file: Path, tiny_bert: str) -> 
     for task in ("event", "ner"):
         assert (Path("artifacts/events") / task / "best.safetensors").is_file()
     assert f"Data: {data_file} (96 examples)\n" in result.stderr
-    assert "Training on cpu" in result.stderr
+    assert result.stderr.count("Computing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes the number)\n") == 2
     assert "held out: unseen skeletons" in result.stdout
     assert "best model: artifacts/events/ner" in result.stdout
 
@@ -87,6 +87,24 @@ def test_wrong_use_ends_with_2_and_names_the_option(data_file: Path, arguments: 
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stdout == ""
+
+
+def test_the_number_of_threads_is_kept_by_a_resumed_run_and_can_be_fixed(data_file: Path, tiny_bert: str) -> None:
+    def threads() -> int:
+        found = json.loads(Path("artifacts/events/event/run.json").read_text())["threads"]
+        assert isinstance(found, int)
+        return found
+
+    arguments: tuple[str | Path, ...] = (data_file, "--task", "event", *fast(tiny_bert))
+    result = invoke(*arguments, "--threads", "3")
+    assert "Computing by 3 threads, as --threads or OMP_NUM_THREADS says" in result.stderr
+    assert threads() == 3
+    result = invoke(*arguments, "--resume")
+    assert "Computing by 3 threads, as the run had so far, for the same result to the bit" in result.stderr
+    assert threads() == 3
+    result = CliRunner().invoke(main, [*map(str, arguments), "--resume"], env={"OMP_NUM_THREADS": "2"})
+    assert "so far the run had 3: the result will not be the same" in result.stderr
+    assert threads() == 2
 
 
 def test_a_device_that_this_machine_lacks_ends_with_1(data_file: Path) -> None:

@@ -47,8 +47,6 @@ def describe_device(device: torch.device) -> str:
     """One line for the user: what is trained on."""
     if device.type == "cuda":
         return f"Training on {device} ({torch.cuda.get_device_name(device)})"
-    if device.type == "cpu":
-        return f"Training on cpu ({torch.get_num_threads()} threads)"
     return f"Training on {device}"
 
 

@@ -45,6 +45,8 @@ class CheckpointMetadata(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     #: The recipe: every value that shaped the training.
     config: dict[str, Any]
+    #: By which each process computed; 0 in files of versions that did not note it.
+    threads: int = 0
     #: Package name to version, of the process that wrote the file.
     versions: dict[str, str]
 

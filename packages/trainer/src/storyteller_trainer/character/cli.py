@@ -22,6 +22,7 @@ from storyteller_trainer.folder import CHARACTER_RUN
 from storyteller_trainer.options import device_option, recipe_options
 from storyteller_trainer.sample.default import sample_character_file
 from storyteller_trainer.source import CHARACTER_MAKER, check_file
+from storyteller_trainer.threads import AUTO, limit_spinning, threads_option
 from storyteller_trainer.values import values
 
 #: The file of the user's `training-data/` that is trained on when none is named.
@@ -43,6 +44,7 @@ MODULE = "storyteller_trainer.character"
 )
 @option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.", section="Run")
 @device_option("Run")
+@threads_option("Run")
 @option(
     "--processes",
     type=click.IntRange(min=1),
@@ -102,8 +104,10 @@ def main(data: tuple[Path, ...], processes: int, validate_only: bool, as_json: b
         if validate_only:
             _validate(_places(data), as_json)
         elif processes > 1 and not started_by_torchrun():
-            # Each process is given the arguments of this one, and comes to the next branch.
-            raise click.exceptions.Exit(launch(processes, MODULE, sys.argv[1:]))
+            # Each process is given the arguments of this one, and comes to the next branch. The variable that may have
+            # fixed the number of threads is set for all of them by `launch`.
+            automatic = ["--threads", AUTO] if settings["threads"] is None else []
+            raise click.exceptions.Exit(launch(processes, MODULE, [*sys.argv[1:], *automatic]))
         else:
             _train(data, as_json, processes=processes, **settings)
 
@@ -118,6 +122,7 @@ def _check(
     memory_limit: float,
     output_dir: Path,
     cache_dir: Path,
+    threads: int | None,
     **options: Any,
 ) -> None:
     """What can be known to be wrong before PyTorch is imported.
@@ -182,8 +187,10 @@ def _train(
     preset: str | None,
     resume: bool,
     memory_limit: float,
+    threads: int | None,
     **options: Any,
 ) -> None:
+    limit_spinning()
     with importing():
         import msgspec
 
@@ -209,6 +216,7 @@ def _train(
                 options=options,
                 resume=resume,
                 memory_limit=memory_limit * 1e9,
+                threads=threads,
                 notify=say,
             )
         except Interrupted as stopped:

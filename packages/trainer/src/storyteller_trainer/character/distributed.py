@@ -55,6 +55,11 @@ def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def size_here() -> int:
+    """The number of processes on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if started_by_torchrun() else 1
+
+
 def is_leader() -> bool:
     """Whether this is the process that writes, validates and shows how it goes."""
     return rank() == 0
@@ -87,7 +92,7 @@ def own_device(device: torch.device) -> torch.device:
     Raises:
         StorytellerError: they cannot all have one of this kind.
     """
-    here = int(os.environ["LOCAL_WORLD_SIZE"]) if started_by_torchrun() else 1
+    here = size_here()
     if here == 1 or device.type == "cpu":
         return device
     if device.type != "cuda":

@@ -44,10 +44,13 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
         StorytellerError: a process was killed.
     """
     with ctrl_c.importing():
+        import torch
         from torch.distributed.elastic.multiprocessing.api import SignalException
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.run import parse_args, run
 
+    # How many threads a process can choose from. torchrun would say 1.
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     flags = ["--standalone", "--nproc-per-node", str(processes), "-m", module]
     # What torchrun logs is how it ends the other processes; this process has nothing else to log.
     logging.disable(logging.ERROR)

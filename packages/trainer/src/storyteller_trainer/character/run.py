@@ -39,6 +39,7 @@ from storyteller_trainer.folder import BEST, HISTORY, LAST, SUMMARY
 from storyteller_trainer.history import HistoryRow, with_todays_keys
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
+from storyteller_trainer.threads import choose_threads, computing_by
 
 #: Bytes of features up to which the data is held in memory.
 MEMORY_LIMIT = 2e9
@@ -67,6 +68,8 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     course: Course | None
     data_hash: str
     memory_limit: float
+    #: Of each process.
+    threads: int
 
 
 class Interrupted(Exception):
@@ -88,6 +91,7 @@ def train_character_model(
     options: dict[str, Any] | None = None,
     resume: bool = False,
     memory_limit: float = MEMORY_LIMIT,
+    threads: int | None = None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> RunSummary:
     """Trains a network, or goes on training it, and leaves everything about it in a folder.
@@ -100,6 +104,7 @@ def train_character_model(
         options: values of the recipe that the user gave; None stands for one that was not given.
         resume: go on with the run in the folder; if there is none, begin one.
         memory_limit: features of more bytes than this are read from the cache as they are needed (batches.py).
+        threads: by how many each process computes on the CPU; None for what the resumed run had, or what is free.
         notify: called with lines for the user.
 
     Of several processes (distributed.py) only the first one touches the folder, and its recipe counts.
@@ -123,6 +128,9 @@ def train_character_model(
             course=saved.course if saved else None,
             data_hash=data.content_hash,
             memory_limit=memory_limit,
+            threads=choose_threads(
+                device, threads, saved.threads if saved else None, notify, processes=distributed.size_here()
+            ),
         )
 
     with ExitStack() as stack:
@@ -133,6 +141,7 @@ def train_character_model(
         plan = distributed.by_leader(decide, _Plan)
         with distributed.agreed():
             _check_same_data(data, plan.data_hash)
+        stack.enter_context(computing_by(plan.threads))
         run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
         if plan.course:
             run.load(plan.course)
@@ -262,6 +271,7 @@ class _Run:
             data_hash=self._data.content_hash,
             parameters=sum(parameter.numel() for parameter in self._trainer.model.parameters()),
             config=self._trainer.recipe.as_dict(),
+            threads=torch.get_num_threads(),
             versions=self._versions,
         )
 
@@ -283,6 +293,7 @@ class _Run:
             seconds=self._seconds,
             checkpoint=str(self._folder / BEST),
             device=str(self._device),
+            threads=torch.get_num_threads(),
             data=self._facts,
             recipe=self._trainer.recipe.as_dict(),
             versions=self._versions,

@@ -55,6 +55,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     #: The file with the best weights.
     checkpoint: str
     device: str
+    #: By which each process computed what is not done by another device; 0 in files of versions that did not note it.
+    threads: int = 0
     data: DataSummary
     recipe: dict[str, Any]
     versions: dict[str, str]

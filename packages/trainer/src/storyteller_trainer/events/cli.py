@@ -20,6 +20,7 @@ from storyteller_trainer.folder import EVENT_RUNS
 from storyteller_trainer.options import device_option, recipe_options
 from storyteller_trainer.sample.default import sample_event_file
 from storyteller_trainer.source import EVENT_MAKER, check_file
+from storyteller_trainer.threads import limit_spinning, threads_option
 from storyteller_trainer.values import values
 
 #: The file of the user's `training-data/` that is trained on when none is named.
@@ -49,6 +50,7 @@ TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint":
 )
 @option("--resume", is_flag=True, help="Go on with the runs in --output-dir, by their own settings.", section="Run")
 @device_option("Run")
+@threads_option("Run")
 @option(
     "--on-nan",
     type=click.Choice(["stop", "cpu"]),
@@ -158,8 +160,10 @@ def _train(
     on_nan: str,
     output_dir: Path,
     resume: bool,
+    threads: int | None,
     **options: Any,
 ) -> None:
+    limit_spinning()
     with events_extra():
         import msgspec
 
@@ -182,6 +186,7 @@ def _train(
             options=options,
             resume=resume,
             cpu_on_nan=on_nan == "cpu",
+            threads=threads,
         )
         try:
             summary = train_classifier(dataset, request, place, notify)

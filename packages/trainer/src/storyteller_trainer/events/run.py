@@ -46,6 +46,7 @@ from storyteller_trainer.folder import BEST, HISTORY, LAST, SUMMARY
 from storyteller_trainer.history import HistoryRow, Losses
 from storyteller_trainer.interrupt import deferred_interrupt
 from storyteller_trainer.progress import EpochProgress
+from storyteller_trainer.threads import choose_threads, computing_by
 
 #: The held-out sets of a run folder, by the part of the split that they hold.
 HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.jsonl"}
@@ -90,6 +91,9 @@ class Request:
     cpu_on_nan: bool = False
     """Go on on the CPU, from the last complete epoch, when a loss or gradient is no number."""
 
+    threads: int | None = None
+    """By how many to compute on the CPU; None for what the resumed run had, or else for what is free."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))  # a caller without type checks may give a str
 
@@ -110,13 +114,20 @@ def train_classifier(
     # Before anything is read from the folder: another run would go on changing it.
     with claimed(request.folder):
         try:
-            return _Run(dataset, request, device, notify).execute()
+            return _run(dataset, request, device, notify)
         except NonFiniteError as error:
             if not request.cpu_on_nan or device.type == "cpu":
                 raise
             notify(f"{error}")
             notify("Continuing on the CPU, as --on-nan cpu asks")
-            return _Run(dataset, replace(request, resume=True), torch.device("cpu"), notify).execute()
+            return _run(dataset, replace(request, resume=True), torch.device("cpu"), notify)
+
+
+def _run(dataset: EventDataset, request: Request, device: torch.device, notify: Callable[[str], None]) -> RunSummary:
+    last = request.folder / LAST
+    recorded = read_state(last).threads if request.resume and last.exists() else None
+    with computing_by(choose_threads(device, request.threads, recorded, notify)):
+        return _Run(dataset, request, device, notify).execute()
 
 
 class _Run:
@@ -152,6 +163,7 @@ class _Run:
             data_hash=dataset.content_hash,
             tokenizer_hash=tokenizer_hash(self._encoder.tokenizer),
             course=self._trainer.course,
+            threads=torch.get_num_threads(),
         )
         if saved:
             _check_same(self._folder / LAST, saved, self._state)
@@ -273,6 +285,7 @@ class _Run:
             seconds=course.seconds,
             examples_per_second=course.examples / course.seconds,
             device=str(self._device),
+            threads=torch.get_num_threads(),
             data=self._facts,
             recipe=self._state.recipe,
             versions=self._state.versions,

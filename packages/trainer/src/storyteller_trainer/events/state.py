@@ -28,6 +28,8 @@ class RunState(msgspec.Struct, kw_only=True):
     data_hash: str
     tokenizer_hash: str
     course: Course
+    #: By which the run computes; 0 in files of versions that did not note it.
+    threads: int = 0
     fingerprint: str = msgspec.field(default_factory=event_fingerprint)
     versions: dict[str, str] = msgspec.field(default_factory=lambda: package_versions("transformers", "tokenizers"))
 

@@ -42,6 +42,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     examples_per_second: float
     device: str
+    #: By which was computed what is not done by another device; 0 in files of versions that did not note it.
+    threads: int = 0
     data: DataSummary
     recipe: Recipe
     versions: dict[str, str]
