@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import copy
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -33,6 +35,7 @@ from storyteller_trainer.events.recipe import Recipe, recipe_for
 from storyteller_trainer.events.splits import split
 from storyteller_trainer.events.train import Trainer, TrainingData
 from storyteller_trainer.sample.prose import load_prose
+from storyteller_trainer.threads import choose_threads, computing_by
 from torch import Tensor
 
 SETS = ("random", "skeletons", "prose")
@@ -180,7 +183,9 @@ def main() -> None:
             key = (options.task, options.encoder, name, recipe, dataset.content_hash)
             done = [one for one in known if (one.task, one.encoder, one.variant, one.recipe, one.data_hash) == key]
             if not done:
-                done = [run(options.task, options.encoder, name, recipe, dataset, choose_device(options.device))]
+                device = choose_device(options.device)
+                with computing_by(choose_threads(device, None, None, partial(print, file=sys.stderr))):
+                    done = [run(options.task, options.encoder, name, recipe, dataset, device)]
                 with options.results.open("ab") as file:
                     file.write(msgspec.json.encode(done[0]) + b"\n")
             found.append(done[0])

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from storyteller_trainer.cpus import look_at_cpus
+
 PACKAGES = ("storyteller-trainer", "torch", "numpy", "msgspec", "onnx", "onnxruntime")
 
 
@@ -23,6 +25,17 @@ def machine() -> dict[str, Any]:
         "load_average": list(os.getloadavg()),
         "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
     }
+
+
+def fix_threads() -> None:
+    """Has this process and those that it starts compute by as many threads as CPUs are free now, if not all of them are.
+
+    So the sides of a comparison have the same number, whatever begins meanwhile. To be called before PyTorch is
+    imported. It has no effect where the user has set OMP_NUM_THREADS.
+    """
+    look = look_at_cpus()
+    if look.threads < look.cpus:
+        os.environ.setdefault("OMP_NUM_THREADS", str(look.threads))
 
 
 def versions() -> dict[str, str]:

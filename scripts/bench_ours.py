@@ -11,6 +11,7 @@ from typing import Any
 
 from bench_log import EventLog
 from storyteller_trainer.character.cli import main as train_character_model
+from storyteller_trainer.threads import limit_spinning
 
 
 def watch(log: EventLog) -> None:
@@ -40,6 +41,7 @@ def watch(log: EventLog) -> None:
 def main() -> None:
     """Runs the command in this process and hands on its exit code."""
     with EventLog(Path(sys.argv[1])) as log:
+        limit_spinning()  # as the command does, whose trainer, and PyTorch with it, is imported here already
         watch(log)
         train_character_model(sys.argv[2:], prog_name="train-character-model")
 

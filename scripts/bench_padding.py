@@ -23,6 +23,7 @@ from storyteller_trainer.events.encoding import Batch, Encoded, collate, encode,
 from storyteller_trainer.events.models import Task
 from storyteller_trainer.events.recipe import recipe_for
 from storyteller_trainer.events.train import Trainer, TrainingData
+from storyteller_trainer.threads import choose_threads
 
 SEED = 42
 
@@ -54,6 +55,7 @@ def main() -> None:
     items = encode(load_events(options.data).examples, encoder.tokenizer).items
     recipe = recipe_for(options.encoder)
     device = choose_device(options.device)
+    torch.set_num_threads(choose_threads(device, None, None, print))
     trainer = Trainer(options.task, recipe, encoder, TrainingData(items, items), device)
 
     ways: dict[str, tuple[Iterator[list[Encoded]], Callable[[list[Encoded]], Batch]]] = {

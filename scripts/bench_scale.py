@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_log import peak_memory, read_events
+from bench_machine import fix_threads
 from storyteller_schema.errors import StorytellerError
 from storyteller_schema.files import write_atomic
 from storyteller_schema.settings import ARTIFACTS
@@ -124,6 +125,7 @@ def main() -> None:
     if options.load:
         print(json.dumps(load(options.load, options.cache)))
         return
+    fix_threads()
     results = []
     try:
         for examples in options.sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import bench
 import bench_load
+import bench_machine
 import bench_ours
 import bench_recipe
 import bench_reference
 import bench_report
 import bench_scale
 import bench_sets
+import bench_threads
 import msgspec
 import pytest
 import torch
@@ -28,6 +31,7 @@ from storyteller_trainer.character.losses import head_losses, loss_terms
 from storyteller_trainer.character.model import PARAMETERS, CharacterModel
 from storyteller_trainer.character.recipe import RECIPES, Recipe
 from storyteller_trainer.character.train import Trainer
+from storyteller_trainer.cpus import Look
 from storyteller_trainer.sample.writer import write_dataset
 from workspace import ROOT
 
@@ -277,3 +281,51 @@ def test_writing_the_docs_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_heads_are_weighted_as_in_training() -> None:
     assert list(bench_sets.HEAD_WEIGHTS) == list(HEADS)
+
+
+def _round(load: int, **seconds: float | None) -> dict[str, Any]:
+    """Of the character model; None is a run that was stopped after 60 s."""
+    found: dict[str, Any] = {"task": "character", "load": load, "epochs": 4}
+    for way, taken in seconds.items():
+        found |= {way: taken or 60.0, f"{way}_threads": 2 if taken else None}
+    return found
+
+
+def test_training_beside_other_work_is_compared_within_a_round() -> None:
+    rounds = [
+        _round(0, one=4, all=2, automatic=2.2, surprised=2.1),
+        _round(0, one=40, all=20, automatic=20, surprised=21),  # a round in which the whole machine was slow
+        _round(0, one=4, all=3, automatic=3.6, surprised=3),
+        _round(8, one=50, all=None, automatic=55, surprised=None),
+    ]
+    *_, idle, busy = bench_threads.table(rounds).splitlines()
+    assert idle == "| character, 4 epochs | 0 | 4.0 s | 3.0 s | 3.6 s | 2 | 1.10 | 3.0 s |"
+    assert busy == "| character, 4 epochs | 8 | 50.0 s | over 60 s | 55.0 s | 2 | 1.10 | over 60 s |"
+
+
+@pytest.mark.slow
+def test_training_beside_other_work_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "rounds.jsonl"
+    few = ["--tasks", "character", "--examples", "60", "--epochs", "1", "--results", str(kept)]
+    bench_threads.main([*few, "--loads", "1", "--repeats", "1", "--limit", "120"])
+    (measured,) = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert measured["one_threads"] == 1
+    assert measured["automatic_threads"] in range(1, measured["all_threads"] + 1)
+    assert all(measured[way] > 0 for way in bench_threads.WAYS)
+    bench_threads.main([*few, "--loads", "0", "--repeats", "1", "--limit", "0.01"])
+    shown = capsys.readouterr().out
+    assert "| character, 1 epoch | 1 |" in shown, "what was measured before stands in the table, too"
+    assert "| character, 1 epoch | 0 | over 0 s | over 0 s | over 0 s | None | 1.00 | over 0 s |" in shown
+    with pytest.raises(SystemExit, match=r"exit code \d of .*generate-training-data"):
+        bench_threads.main(["--tasks", "character", "--examples", "-5", "--repeats", "1"])
+
+
+@pytest.mark.parametrize(("free", "variable", "expected"), [(3.8, None, None), (1.2, None, "1"), (1.2, "3", "3")])
+def test_both_sides_of_a_comparison_have_the_same_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, free: float, variable: str | None, expected: str | None
+) -> None:
+    monkeypatch.setattr(bench_machine, "look_at_cpus", lambda: Look(free, 4))
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    bench_machine.fix_threads()
+    assert os.environ.get("OMP_NUM_THREADS") == expected

@@ -27,6 +27,11 @@ class Look(NamedTuple):
     #: CPUs' worth of time that we may use at most.
     cpus: float
 
+    @property
+    def threads(self) -> int:
+        """How many threads suit it. Two threads on a CPU and a half are as fast as one: that is where it changes."""
+        return max(1, int(self.free + 0.5))
+
     def __str__(self) -> str:
         return f"{self.free:.1f} of {self.cpus:g} CPUs are free"
 

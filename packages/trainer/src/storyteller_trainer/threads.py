@@ -95,8 +95,7 @@ def choose_threads(
         notify(f"{_count(fixed, processes)}, as --threads or OMP_NUM_THREADS says{change}")
         return fixed
     look = look_at_cpus()
-    # Two threads on a CPU and a half are as fast as one: that is where it changes.
-    now = max(1, min(int(look.free + 0.5), most) // processes)
+    now = max(1, min(look.threads, most) // processes)
     if recorded is None:
         notify(f"{_count(now, processes)}: {look} (--threads N fixes the number)")
         return now
