@@ -88,9 +88,3 @@ def test_no_lock_file_with_addresses_is_tracked() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert "requirements.txt" in tracked
     assert [path for path in tracked if path.endswith(("uv.lock", "Cargo.lock"))] == []
-
-
-def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
