@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -70,9 +69,7 @@ def targets(line: str) -> list[str]:
 
 def options(command: str) -> set[str]:
     """Every option of a console command, those of its subcommands included."""
-    module, function = console_commands()[command].split(":")
-    main = getattr(importlib.import_module(module), function)
-    assert isinstance(main, click.Command)
+    main = console_commands()[command].command()
     every = [main, *main.commands.values()] if isinstance(main, click.Group) else [main]
     declared = {name for each in every for option in each.params for name in (*option.opts, *option.secondary_opts)}
     return declared | {"-h", "--help"}
