@@ -124,10 +124,10 @@ typecheck: setup ## Check types, the tests' too
 	$(BIN)/mypy
 
 bench: setup ## Measure the reference recipe and ours side by side; QUICK=1 for a short run
-	$(BIN)/python scripts/bench.py $(if $(QUICK),--quick) $(ARGS)
+	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## Remove caches; runs, models, data and the environment stay
-	rm -rf artifacts/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov tests/engine/target
+	rm -rf artifacts/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov rust/engine/target
 	find packages tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove everything the targets made: trained runs, models, sample data and the environment too

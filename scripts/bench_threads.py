@@ -27,8 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from storyteller_schema.errors import StorytellerError
-from storyteller_trainer.cpus import look_at_cpus
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_trainer.runs.cpus import look_at_cpus
 
 #: libgomp's number where neither GOMP_SPINCOUNT nor OMP_WAIT_POLICY is set.
 OWN_SPINS = "300000"

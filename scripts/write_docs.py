@@ -14,16 +14,16 @@ from pathlib import Path
 from textwrap import fill
 from typing import TypeVar
 
-from storyteller_schema.enums import ActionContext, ActionType, EmotionalRegister, EventType, Primary, WireEnum
-from storyteller_schema.events import BIO_LABELS, EVENT_THRESHOLD, MAX_SEQ_LENGTH, EventKind
-from storyteller_schema.features import FEATURES
-from storyteller_schema.files import write_atomic
-from storyteller_schema.layout import Field, Kind, Layout, Region
-from storyteller_schema.metadata import SCHEMA_VERSION, event_fingerprint, fingerprint
-from storyteller_schema.predictions import HEADS, NO_TARGET, PREDICTIONS
-from storyteller_schema.rules import BINARY_CUT, DELTA_FLOOR
-from storyteller_trainer.sample import conditionals as rules
-from storyteller_trainer.sample.tables import LABEL_AXES
+from storyteller_schema.common.files import write_atomic
+from storyteller_schema.contract.document import SCHEMA_VERSION, event_fingerprint, fingerprint
+from storyteller_schema.contract.enums import ActionContext, ActionType, EmotionalRegister, EventType, Primary, WireEnum
+from storyteller_schema.contract.events import BIO_LABELS, EVENT_THRESHOLD, MAX_SEQ_LENGTH, EventKind
+from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.layout import Field, Kind, Layout, Region
+from storyteller_schema.contract.predictions import HEADS, NO_TARGET, PREDICTIONS
+from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
+from storyteller_trainer.sample.character import conditionals as rules
+from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from vector_texts import FILLED, INPUTS, OUTPUTS
 
 R = TypeVar("R", bound=WireEnum)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from storyteller_trainer import threads
-from storyteller_trainer.cpus import Look
+from storyteller_trainer.runs import threads
+from storyteller_trainer.runs.cpus import Look
 
 settings.register_profile(
     "workspace",

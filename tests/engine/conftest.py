@@ -12,10 +12,10 @@ import pytest
 import torch
 from require_cargo import require_cargo
 from rust_engine import build, run_engine
-from storyteller_exporter.character import export_character
-from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
-from storyteller_trainer.character.run import train_character_model
-from storyteller_trainer.sample.cli import main as generate_training_data
+from storyteller_exporter.export.character import export_character
+from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
+from storyteller_trainer.character.training.run import train_character_model
+from storyteller_trainer.commands.generate_training_data import main as generate_training_data
 
 #: What the engine loads.
 FILE_NAME = "character_predictor.onnx"

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rust_engine import EngineError
-from storyteller_schema.features import FEATURES, encode_features
-from storyteller_schema.predictions import Prediction, decode_outputs
-from storyteller_schema.records import from_json, to_json
+from storyteller_schema.contract.features import FEATURES, encode_features
+from storyteller_schema.contract.predictions import Prediction, decode_outputs
+from storyteller_schema.contract.record import from_json, to_json
 from strategies import raw_outputs, scenarios
 
 pytestmark = pytest.mark.engine

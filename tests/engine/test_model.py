@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 import torch
 from rust_engine import EngineError
-from storyteller_schema.predictions import HEADS, Prediction, decode_outputs
-from storyteller_schema.records import from_json
-from storyteller_trainer.character.checkpoint import load_checkpoint
+from storyteller_schema.contract.predictions import HEADS, Prediction, decode_outputs
+from storyteller_schema.contract.record import from_json
+from storyteller_trainer.character.model.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

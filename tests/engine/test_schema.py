@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 from rust_engine import CRATE, exported_schema
-from storyteller_schema.drift import check_rust
+from storyteller_schema.drift.comparison import check_rust
 
 pytestmark = pytest.mark.engine
 
 
 def test_the_committed_schema_is_what_the_crate_exports(programs: Path) -> None:
-    committed = (files("storyteller_schema") / "data" / "reference_schema.json").read_text(encoding="utf-8")
+    committed = (files("storyteller_schema.drift") / "reference_schema.json").read_text(encoding="utf-8")
     assert exported_schema(programs) == committed, (
         "the crate exports another schema than is committed; if that is meant: cargo run --release --bin "
-        "export_feature_schema > ../../packages/schema/src/storyteller_schema/data/reference_schema.json"
+        "export_feature_schema > ../../packages/schema/src/storyteller_schema/drift/reference_schema.json"
     )
 
 

@@ -11,18 +11,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from storyteller_exporter import character
-from storyteller_exporter.character import export_character
-from storyteller_exporter.character_cases import random_features
-from storyteller_exporter.interface import CHARACTER
-from storyteller_schema.metadata import fingerprint
-from storyteller_schema.predictions import PREDICTIONS
-from storyteller_trainer.character.checkpoint import CheckpointMetadata, save_checkpoint
-from storyteller_trainer.character.dataset import load_dataset
-from storyteller_trainer.character.model import PARAMETERS, CharacterModel
-from storyteller_trainer.character.run import train_character_model
-from storyteller_trainer.folder import BEST
-from storyteller_trainer.sample.cli import main as generate_training_data
+from storyteller_exporter.character.cases import random_features
+from storyteller_exporter.export import character
+from storyteller_exporter.export.character import export_character
+from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.onnx import CHARACTER
+from storyteller_schema.contract.predictions import PREDICTIONS
+from storyteller_trainer.character.data.dataset import load_dataset
+from storyteller_trainer.character.model.checkpoint import CheckpointMetadata, save_checkpoint
+from storyteller_trainer.character.model.network import PARAMETERS, CharacterModel
+from storyteller_trainer.character.training.run import train_character_model
+from storyteller_trainer.commands.generate_training_data import main as generate_training_data
+from storyteller_trainer.runs.folder import BEST
 
 #: Changes a graph in place.
 Edit = Callable[[onnx.ModelProto], object]
@@ -154,12 +154,12 @@ def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a run folder of the event pipeline, with a tiny encoder and random weights, into a folder of runs."""
-    from storyteller_trainer.events.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
-    from storyteller_trainer.events.encoders import Encoder, load_encoder
-    from storyteller_trainer.events.models import Task, build_model
-    from storyteller_trainer.events.recipe import Strategy
-    from storyteller_trainer.events.run import HELD_OUT
-    from storyteller_trainer.events.tokenizer import read_tokenizer
+    from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
+    from storyteller_trainer.events.model.classifiers import Task, build_model
+    from storyteller_trainer.events.model.encoders import Encoder, load_encoder
+    from storyteller_trainer.events.model.tokenizer import read_tokenizer
+    from storyteller_trainer.events.training.recipe import Strategy
+    from storyteller_trainer.events.training.run import HELD_OUT
     from tiny_encoders import save_tiny_encoder
 
     encoders: dict[str, Path] = {}
@@ -211,7 +211,7 @@ def event_runs(make_event_run: Callable[..., Path], event_data: Path, tmp_path_f
 @pytest.fixture(scope="session")
 def event_folder(event_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of `event_runs`, shared: read only."""
-    from storyteller_exporter.events import export_events
+    from storyteller_exporter.export.events import export_events
 
     folder = tmp_path_factory.mktemp("models") / "event_classifier"
     export_events(event_runs, folder)

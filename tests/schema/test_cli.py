@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_schema.cli import main
+from workspace import ROOT
 
-CRATE = Path(__file__).parents[1] / "engine"
+CRATE = ROOT / "rust" / "engine"
 
 
 def run(*arguments: str | Path) -> Result:

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
-from storyteller_schema.constants import DELTA_FLOOR, TOTAL_OUTPUT_FEATURES
-from storyteller_schema.enums import (
+from storyteller_schema.contract.constants import DELTA_FLOOR, TOTAL_OUTPUT_FEATURES
+from storyteller_schema.contract.enums import (
     ActionContext,
     ActionType,
     AwarenessLevel,
@@ -23,14 +23,14 @@ from storyteller_schema.enums import (
     TopologicalRole,
     WireEnum,
 )
-from storyteller_schema.predictions import (
+from storyteller_schema.contract.predictions import (
     ActionPrediction,
     EmotionPrediction,
     Prediction,
     SpeechPrediction,
     ThoughtPrediction,
 )
-from storyteller_schema.scenario import (
+from storyteller_schema.contract.scenario import (
     Axis,
     HistoryEntry,
     PlayerEvent,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from storyteller_exporter.findings import Status, Verification
+from storyteller_exporter.checks.verification_report import Status, Verification
 
 Edited = Callable[[Callable[[onnx.ModelProto], object]], Path]
 

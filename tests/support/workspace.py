@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import click
-from storyteller_schema.entry import Entry
+from storyteller_schema.common.entry import Entry
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schema", "trainer", "exporter")

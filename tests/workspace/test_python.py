@@ -20,8 +20,8 @@ import storyteller_exporter
 import storyteller_schema
 import storyteller_trainer
 from storyteller_trainer import load_checkpoint, load_dataset, load_events
-from storyteller_trainer.events import encoder_names
-from storyteller_trainer.source import sha256
+from storyteller_trainer.events.model import encoder_names
+from storyteller_trainer.reading.jsonl import sha256
 from tiny_encoders import save_tiny_encoder
 from workspace import ROOT
 

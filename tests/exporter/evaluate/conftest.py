@@ -14,15 +14,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from storyteller_exporter import notes
-from storyteller_exporter.events import TOKENIZER_HASH, decoding_rules
-from storyteller_exporter.interface import EVENT, JOINT, NER, OPSET, Interface
-from storyteller_exporter.onnx_file import write_model
-from storyteller_schema.events import BIO_LABELS, EntityCategory, EntityRole, EventKind, Register
-from storyteller_trainer.events.checkpoint import tokenizer_hash
-from storyteller_trainer.events.example import Entity, EventExample
-from storyteller_trainer.events.models import Task
-from storyteller_trainer.sample.events import write_examples
+from storyteller_exporter.export.events import TOKENIZER_HASH, decoding_rules
+from storyteller_exporter.onnx import metadata_props
+from storyteller_exporter.onnx.file import write_model
+from storyteller_schema.contract.events import BIO_LABELS, EntityCategory, EntityRole, EventKind, Register
+from storyteller_schema.contract.onnx import EVENT, JOINT, NER, OPSET, Interface
+from storyteller_trainer.events.data.example import Entity, EventExample
+from storyteller_trainer.events.model.checkpoint import tokenizer_hash
+from storyteller_trainer.events.model.classifiers import Task
+from storyteller_trainer.sample.events.generate import write_examples
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 #: Word to the BIO label that it is given; other words are outside.
@@ -105,9 +105,13 @@ def make_graph(interface: Interface, edit: Edit | None = None) -> onnx.ModelProt
 def write_file(path: Path, interface: Interface, edit: Edit | None = None, /, **changed: str) -> None:
     """Writes a model as the exporter would; `changed` replaces some of its notes."""
     rules = decoding_rules(Task(interface.name), 128)
-    metadata = notes.common(interface, parameters=0, precision=notes.FLOAT32, data_hash="", decoding=rules)
+    metadata = metadata_props.common(
+        interface, parameters=0, precision=metadata_props.FLOAT32, data_hash="", decoding=rules
+    )
     metadata |= {TOKENIZER_HASH: tokenizer_hash(make_tokenizer())}
-    write_model(make_graph(interface, edit), path, metadata | {f"{notes.PREFIX}{key}": v for key, v in changed.items()})
+    write_model(
+        make_graph(interface, edit), path, metadata | {f"{metadata_props.PREFIX}{key}": v for key, v in changed.items()}
+    )
 
 
 def write_folder(folder: Path, *interfaces: Interface, edit: Edit | None = None) -> Path:

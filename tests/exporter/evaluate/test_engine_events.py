@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from storyteller_exporter import notes
-from storyteller_exporter.engine_events import EngineEvents, Padding, Prediction
-from storyteller_exporter.interface import EVENT, JOINT, NER
-from storyteller_schema.errors import StorytellerError
-from storyteller_schema.events import EventKind
-from storyteller_schema.metadata import event_fingerprint
-from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.sample.prose import load_prose
+from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, Prediction
+from storyteller_exporter.onnx import metadata_props
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.document import event_fingerprint
+from storyteller_schema.contract.events import EventKind
+from storyteller_schema.contract.onnx import EVENT, JOINT, NER
+from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.sample.events.prose import load_prose
 
 Example = Callable[..., EventExample]
 
@@ -232,4 +232,4 @@ def test_threads_are_passed_on(words: Path, monkeypatch: pytest.MonkeyPatch) -> 
     models = EngineEvents(words, threads=2)
     assert opened[-2:] == [2, 2]
     assert models.threads == 2
-    assert {file.metadata[notes.PRECISION] for file in models.files} == {"float32"}
+    assert {file.metadata[metadata_props.PRECISION] for file in models.files} == {"float32"}

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from storyteller_schema.enums import Primary
-from storyteller_schema.features import FEATURES
-from storyteller_schema.layout import Kind, Layout
-from storyteller_schema.predictions import PREDICTIONS
-from storyteller_trainer.character.batches import Side
+from storyteller_schema.contract.enums import Primary
+from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.layout import Kind, Layout
+from storyteller_schema.contract.predictions import PREDICTIONS
+from storyteller_trainer.character.data.batches import Side
 
 Record = dict[str, Any]
 

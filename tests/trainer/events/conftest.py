@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
-from storyteller_trainer.events.encoding import Batch
-from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.events.losses import task_losses
-from storyteller_trainer.sample.events import generate, write_examples
+from storyteller_trainer.events.data.encoding import Batch
+from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.model.losses import task_losses
+from storyteller_trainer.sample.events.generate import generate, write_examples
 from tiny_encoders import FAMILIES, save_tiny_encoder
 from torch import Tensor
 
@@ -96,6 +96,6 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             losses = task_losses(logits, batch, weights)
             return {name: loss * math.nan if calls == at else loss for name, loss in losses.items()}
 
-        monkeypatch.setattr("storyteller_trainer.events.train.task_losses", poisoned)
+        monkeypatch.setattr("storyteller_trainer.events.training.train.task_losses", poisoned)
 
     return arm

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from bench_generalisation import VARIANTS, Score, Variant, VariantTrainer
-from storyteller_trainer.events.encoders import load_encoder
-from storyteller_trainer.events.encoding import Batch, collate, encode
-from storyteller_trainer.events.example import EventExample
-from storyteller_trainer.events.models import Task
-from storyteller_trainer.events.recipe import Recipe
-from storyteller_trainer.events.train import Trainer, TrainingData
+from storyteller_trainer.events.data.encoding import Batch, collate, encode
+from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.model.classifiers import Task
+from storyteller_trainer.events.model.encoders import load_encoder
+from storyteller_trainer.events.training.recipe import Recipe
+from storyteller_trainer.events.training.train import Trainer, TrainingData
 
 RECIPE = Recipe(epochs=1, batch_size=8, weight_decay=0.0)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storyteller_schema.lazy import public
+from storyteller_schema.common.lazy import public
 
 if TYPE_CHECKING:
-    from storyteller_exporter.character import export_character
-    from storyteller_exporter.engine_events import EngineEvents, Padding
-    from storyteller_exporter.events import export_events
-    from storyteller_exporter.findings import Verification
+    from storyteller_exporter.checks.verification_report import Verification
+    from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
+    from storyteller_exporter.export.character import export_character
+    from storyteller_exporter.export.events import export_events
     from storyteller_exporter.verify import verify as verify_onnx
     from storyteller_exporter.verify import verify_file, write_report
 
@@ -32,11 +32,11 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     __getattr__, __dir__ = public(
         __name__,
         {
-            "export_character": "character",
-            "EngineEvents": "engine_events",
-            "Padding": "engine_events",
-            "export_events": "events",
-            "Verification": "findings",
+            "export_character": "export.character",
+            "EngineEvents": "evaluate.engine_events",
+            "Padding": "evaluate.engine_events",
+            "export_events": "export.events",
+            "Verification": "checks.verification_report",
             "verify_file": "verify",
             "verify_onnx": "verify:verify",
             "write_report": "verify",

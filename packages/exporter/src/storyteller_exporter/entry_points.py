@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from storyteller_schema.entry import Entry
+from storyteller_schema.common.entry import Entry
 
-export_character_model = Entry("storyteller_exporter.character_cli")
-verify_onnx = Entry("storyteller_exporter.verify_cli")
-export_event_classifier = Entry("storyteller_exporter.events_cli")
-evaluate_classifier = Entry("storyteller_exporter.evaluate_cli")
+export_character_model = Entry("storyteller_exporter.commands.export_character_model")
+verify_onnx = Entry("storyteller_exporter.commands.verify_onnx")
+export_event_classifier = Entry("storyteller_exporter.commands.export_event_classifier")
+evaluate_classifier = Entry("storyteller_exporter.commands.evaluate_classifier")

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from storyteller_schema.ctrl_c import importing
-from storyteller_schema.errors import StorytellerError
-from storyteller_schema.files import StrPath, write_atomic
-from storyteller_trainer.extra import events_extra
+from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import StrPath, write_atomic
+from storyteller_schema.contract.onnx import CHARACTER, INTERFACES, SETS
+from storyteller_trainer.optional_dependencies import events_extra
 
-from storyteller_exporter.findings import Status, Verification, as_json
-from storyteller_exporter.folder import require_folder_of
-from storyteller_exporter.inspection import inspect
-from storyteller_exporter.interface import CHARACTER, INTERFACES, SETS
-from storyteller_exporter.notes import exporter_versions
+from storyteller_exporter.checks.inspection import inspect
+from storyteller_exporter.checks.verification_report import Status, Verification, as_json
+from storyteller_exporter.events.folder import require_folder_of
+from storyteller_exporter.onnx.metadata_props import exporter_versions
 
 #: The name of the report beside the file.
 REPORT_NAME = "verification.json"
@@ -73,13 +73,13 @@ def verify_file(file: StrPath, *, checkpoint: Any = None, data: Any = None) -> V
     # The event pipeline's libraries are an extra, and take seconds to import.
     if inspection.interface is CHARACTER:
         with importing():
-            from storyteller_exporter.character_verify import verify_character
+            from storyteller_exporter.character.verify import verify_character
 
         verify_character(inspection, report, checkpoint=checkpoint, data=data)
     else:
         try:
             with events_extra():
-                from storyteller_exporter.events_verify import verify_events
+                from storyteller_exporter.events.verify import verify_events
         except StorytellerError as error:
             report.add("runs", Status.FAILED, f"not tried: {error}")
             return report

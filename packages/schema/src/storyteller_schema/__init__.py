@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storyteller_schema.lazy import public
+from storyteller_schema.common.lazy import public
 
 if TYPE_CHECKING:
-    from storyteller_schema.batch import decode_outputs_batch, encode_features_batch, encode_labels_batch
-    from storyteller_schema.enums import (
+    from storyteller_schema.common.errors import StorytellerError
+    from storyteller_schema.contract.batch import decode_outputs_batch, encode_features_batch, encode_labels_batch
+    from storyteller_schema.contract.document import fingerprint
+    from storyteller_schema.contract.enums import (
         ActionContext,
         ActionType,
         AwarenessLevel,
@@ -21,24 +23,10 @@ if TYPE_CHECKING:
         TemporalLayer,
         TopologicalRole,
     )
-    from storyteller_schema.errors import StorytellerError
-    from storyteller_schema.events import (
-        BIO_LABELS,
-        EntityCategory,
-        EventKind,
-        Span,
-        decode_events,
-    )
-    from storyteller_schema.features import FEATURES, encode_features
-    from storyteller_schema.metadata import fingerprint
-    from storyteller_schema.predictions import (
-        HEADS,
-        PREDICTIONS,
-        Prediction,
-        decode_outputs,
-        encode_labels,
-    )
-    from storyteller_schema.scenario import (
+    from storyteller_schema.contract.events import BIO_LABELS, EntityCategory, EventKind, Span, decode_events
+    from storyteller_schema.contract.features import FEATURES, encode_features
+    from storyteller_schema.contract.predictions import HEADS, PREDICTIONS, Prediction, decode_outputs, encode_labels
+    from storyteller_schema.contract.scenario import (
         Axis,
         HistoryEntry,
         PlayerEvent,
@@ -50,7 +38,7 @@ if TYPE_CHECKING:
         SelfTrust,
         Substrate,
     )
-    from storyteller_schema.spans import decode_spans
+    from storyteller_schema.contract.spans import decode_spans
 
     __version__: str
 
@@ -101,44 +89,44 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     __getattr__, __dir__ = public(
         __name__,
         {
-            "decode_outputs_batch": "batch",
-            "encode_features_batch": "batch",
-            "encode_labels_batch": "batch",
-            "ActionContext": "enums",
-            "ActionType": "enums",
-            "AwarenessLevel": "enums",
-            "EmotionalRegister": "enums",
-            "EventType": "enums",
-            "Primary": "enums",
-            "Provenance": "enums",
-            "SceneType": "enums",
-            "SpeechRegister": "enums",
-            "TemporalLayer": "enums",
-            "TopologicalRole": "enums",
-            "StorytellerError": "errors",
-            "BIO_LABELS": "events",
-            "EntityCategory": "events",
-            "EventKind": "events",
-            "Span": "events",
-            "decode_events": "events",
-            "FEATURES": "features",
-            "encode_features": "features",
-            "fingerprint": "metadata",
-            "HEADS": "predictions",
-            "PREDICTIONS": "predictions",
-            "Prediction": "predictions",
-            "decode_outputs": "predictions",
-            "encode_labels": "predictions",
-            "Axis": "scenario",
-            "HistoryEntry": "scenario",
-            "PlayerEvent": "scenario",
-            "PrimaryState": "scenario",
-            "RelationalEdge": "scenario",
-            "Scenario": "scenario",
-            "Scene": "scenario",
-            "SelfEdge": "scenario",
-            "SelfTrust": "scenario",
-            "Substrate": "scenario",
-            "decode_spans": "spans",
+            "decode_outputs_batch": "contract.batch",
+            "encode_features_batch": "contract.batch",
+            "encode_labels_batch": "contract.batch",
+            "ActionContext": "contract.enums",
+            "ActionType": "contract.enums",
+            "AwarenessLevel": "contract.enums",
+            "EmotionalRegister": "contract.enums",
+            "EventType": "contract.enums",
+            "Primary": "contract.enums",
+            "Provenance": "contract.enums",
+            "SceneType": "contract.enums",
+            "SpeechRegister": "contract.enums",
+            "TemporalLayer": "contract.enums",
+            "TopologicalRole": "contract.enums",
+            "StorytellerError": "common.errors",
+            "BIO_LABELS": "contract.events",
+            "EntityCategory": "contract.events",
+            "EventKind": "contract.events",
+            "Span": "contract.events",
+            "decode_events": "contract.events",
+            "FEATURES": "contract.features",
+            "encode_features": "contract.features",
+            "fingerprint": "contract.document",
+            "HEADS": "contract.predictions",
+            "PREDICTIONS": "contract.predictions",
+            "Prediction": "contract.predictions",
+            "decode_outputs": "contract.predictions",
+            "encode_labels": "contract.predictions",
+            "Axis": "contract.scenario",
+            "HistoryEntry": "contract.scenario",
+            "PlayerEvent": "contract.scenario",
+            "PrimaryState": "contract.scenario",
+            "RelationalEdge": "contract.scenario",
+            "Scenario": "contract.scenario",
+            "Scene": "contract.scenario",
+            "SelfEdge": "contract.scenario",
+            "SelfTrust": "contract.scenario",
+            "Substrate": "contract.scenario",
+            "decode_spans": "contract.spans",
         },
     )

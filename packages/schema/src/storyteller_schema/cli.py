@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from storyteller_schema.console import err, group, out, print_json
-from storyteller_schema.options import INPUT, OUTPUT_FILE, json_option, judging, option
+from storyteller_schema.common.console import err, group, out, print_json
+from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 
 if TYPE_CHECKING:
-    from storyteller_schema import drift
+    from storyteller_schema.drift import comparison
 
 
 @group("storyteller-schema")
@@ -35,9 +35,9 @@ def export(output: Path | None, rich: bool) -> None:
     Example:
       storyteller-schema export --rich -o schema.json
     """
-    from storyteller_schema.files import write_atomic
-    from storyteller_schema.golden import reference_document, with_our_vectors
-    from storyteller_schema.metadata import plain_document, rich_document, write_document
+    from storyteller_schema.common.files import write_atomic
+    from storyteller_schema.contract.document import plain_document, rich_document, write_document
+    from storyteller_schema.drift.golden_vectors import reference_document, with_our_vectors
 
     text = write_document(with_our_vectors(rich_document(), reference_document()) if rich else plain_document())
     if output is None:
@@ -62,16 +62,16 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
     Example:
       storyteller-schema check --rust-repo ../storyteller schema.json
     """
-    from storyteller_schema import drift
+    from storyteller_schema.drift import comparison
 
     reports = []
     if rust_repo:
         with judging("rust_repo"):
-            reports.append(drift.check_rust(rust_repo))
+            reports.append(comparison.check_rust(rust_repo))
     if file:
         with judging("file"):
-            reports.append(drift.check_file(file))
-    reports = reports or [drift.check_reference()]
+            reports.append(comparison.check_file(file))
+    reports = reports or [comparison.check_reference()]
     if as_json:
         print_json([{**asdict(report), "agrees": report.agrees} for report in reports])
     else:
@@ -81,7 +81,7 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _print(report: drift.Report) -> None:
+def _print(report: comparison.Report) -> None:
     from rich.table import Table
 
     out.print(f"Compared with {report.source}")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from storyteller_schema.entry import Entry
+from storyteller_schema.common.entry import Entry
 
 storyteller_schema = Entry("storyteller_schema.cli")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storyteller_schema.lazy import public
+from storyteller_schema.common.lazy import public
 
 if TYPE_CHECKING:
-    from storyteller_trainer.character.checkpoint import Checkpoint, load_checkpoint
-    from storyteller_trainer.character.dataset import CharacterDataset, load_dataset
-    from storyteller_trainer.character.files import find_shards
-    from storyteller_trainer.character.model import CharacterModel
-    from storyteller_trainer.character.run import train_character_model
-    from storyteller_trainer.character.shards import load_shards
-    from storyteller_trainer.device import choose_device
-    from storyteller_trainer.events.checkpoint import EventCheckpoint, load_event_checkpoint
-    from storyteller_trainer.events.dataset import EventDataset, load_events
-    from storyteller_trainer.events.models import Task
-    from storyteller_trainer.events.run import Request, train_classifier
-    from storyteller_trainer.sample.config import SampleConfig
-    from storyteller_trainer.sample.loading import load_descriptors
-    from storyteller_trainer.sample.plan import make_plan
-    from storyteller_trainer.sample.writer import write_dataset
+    from storyteller_trainer.character.data.data_files import find_shards
+    from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
+    from storyteller_trainer.character.data.shards import load_shards
+    from storyteller_trainer.character.model.checkpoint import Checkpoint, load_checkpoint
+    from storyteller_trainer.character.model.network import CharacterModel
+    from storyteller_trainer.character.training.run import train_character_model
+    from storyteller_trainer.events.data.dataset import EventDataset, load_events
+    from storyteller_trainer.events.model.checkpoint import EventCheckpoint, load_event_checkpoint
+    from storyteller_trainer.events.model.classifiers import Task
+    from storyteller_trainer.events.training.run import Request, train_classifier
+    from storyteller_trainer.runs.device import choose_device
+    from storyteller_trainer.sample.character.config import SampleConfig
+    from storyteller_trainer.sample.character.descriptor_files import load_descriptors
+    from storyteller_trainer.sample.character.plan import make_plan
+    from storyteller_trainer.sample.character.writer import write_dataset
 
     __version__: str
 
@@ -53,25 +53,25 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     __getattr__, __dir__ = public(
         __name__,
         {
-            "Checkpoint": "character.checkpoint",
-            "load_checkpoint": "character.checkpoint",
-            "CharacterDataset": "character.dataset",
-            "load_dataset": "character.dataset",
-            "CharacterModel": "character.model",
-            "train_character_model": "character.run",
-            "find_shards": "character.files",
-            "load_shards": "character.shards",
-            "choose_device": "device",
-            "EventCheckpoint": "events.checkpoint",
-            "load_event_checkpoint": "events.checkpoint",
-            "EventDataset": "events.dataset",
-            "load_events": "events.dataset",
-            "Task": "events.models",
-            "Request": "events.run",
-            "train_classifier": "events.run",
-            "load_descriptors": "sample.loading",
-            "SampleConfig": "sample.config",
-            "make_plan": "sample.plan",
-            "write_dataset": "sample.writer",
+            "Checkpoint": "character.model.checkpoint",
+            "load_checkpoint": "character.model.checkpoint",
+            "CharacterDataset": "character.data.dataset",
+            "load_dataset": "character.data.dataset",
+            "CharacterModel": "character.model.network",
+            "train_character_model": "character.training.run",
+            "find_shards": "character.data.data_files",
+            "load_shards": "character.data.shards",
+            "choose_device": "runs.device",
+            "EventCheckpoint": "events.model.checkpoint",
+            "load_event_checkpoint": "events.model.checkpoint",
+            "EventDataset": "events.data.dataset",
+            "load_events": "events.data.dataset",
+            "Task": "events.model.classifiers",
+            "Request": "events.training.run",
+            "train_classifier": "events.training.run",
+            "load_descriptors": "sample.character.descriptor_files",
+            "SampleConfig": "sample.character.config",
+            "make_plan": "sample.character.plan",
+            "write_dataset": "sample.character.writer",
         },
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from storyteller_schema.entry import Entry
+from storyteller_schema.common.entry import Entry
 
-generate_training_data = Entry("storyteller_trainer.sample.cli")
-generate_event_data = Entry("storyteller_trainer.sample.events_cli")
-train_character_model = Entry("storyteller_trainer.character.cli")
-train_event_classifier = Entry("storyteller_trainer.events.cli")
+generate_training_data = Entry("storyteller_trainer.commands.generate_training_data")
+generate_event_data = Entry("storyteller_trainer.commands.generate_event_data")
+train_character_model = Entry("storyteller_trainer.commands.train_character_model")
+train_event_classifier = Entry("storyteller_trainer.commands.train_event_classifier")

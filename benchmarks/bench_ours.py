@@ -1,0 +1,50 @@
+"""`train-character-model` as a process under measurement: the command itself, with notes of when things happen.
+
+python benchmarks/bench_ours.py LOG DATA [options of train-character-model]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench_log import EventLog
+from storyteller_trainer.commands.train_character_model import main as train_character_model
+from storyteller_trainer.runs.threads import limit_spinning
+
+
+def watch(log: EventLog) -> None:
+    """Makes the trainer of this process note its first step and the end of each epoch."""
+    from storyteller_trainer.character.training.train import Epoch, Trainer
+
+    step, run_epoch = Trainer.train_step, Trainer.run_epoch
+    steps = 0
+
+    def noted_step(self: Trainer, *arguments: Any, **more: Any) -> Any:
+        nonlocal steps
+        result = step(self, *arguments, **more)
+        steps += 1
+        if steps == 1:
+            log.note("first_step")
+        return result
+
+    def noted_epoch(self: Trainer, *arguments: Any, **more: Any) -> Epoch:
+        epoch = run_epoch(self, *arguments, **more)
+        log.note("epoch", epoch=epoch.number, val_loss=epoch.validation.losses.total, steps=steps)
+        return epoch
+
+    Trainer.train_step = noted_step  # type: ignore[method-assign]  # nothing in the trainer knows of benchmarks
+    Trainer.run_epoch = noted_epoch  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Runs the command in this process and hands on its exit code."""
+    with EventLog(Path(sys.argv[1])) as log:
+        limit_spinning()  # as the command does, whose trainer, and PyTorch with it, is imported here already
+        watch(log)
+        train_character_model(sys.argv[2:], prog_name="train-character-model")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a character file says and has to do: metadata, cases, quality, verification."""

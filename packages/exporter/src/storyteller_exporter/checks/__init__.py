@@ -1,0 +1,1 @@
+"""What can be checked about any exported file, and the report of it."""

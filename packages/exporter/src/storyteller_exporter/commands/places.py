@@ -1,0 +1,52 @@
+"""Where the workspace's own models lie."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+from storyteller_schema.common.options import OUTPUT_FOLDER, option
+from storyteller_schema.common.settings import model_path
+
+#: The folder, inside that of the models, of those with eight-bit weights. They have the engine's names there, so that
+#: the engine takes them when STORYTELLER_MODEL_PATH names it, and never by chance.
+INT8 = "int8"
+
+
+def models_folder(named: Path | None, *, int8: bool = False) -> Path:
+    """The folder of the models: the one that is named, else STORYTELLER_MODEL_PATH, else `artifacts/models`.
+
+    Raises:
+        StorytellerError: the variable names something that is not a folder.
+    """
+    folder = named or model_path()
+    return folder / INT8 if int8 else folder
+
+
+def is_own(path: Path, models: Path) -> bool:
+    """Whether a file or folder lies in the folder of the models, so that a report may be written beside it."""
+    return path.resolve().is_relative_to(models.resolve())
+
+
+#: `--models`, for a command that reads or writes models under their usual names; takes the `section` of the help.
+models_option = partial(
+    option,
+    "--models",
+    type=OUTPUT_FOLDER,
+    help="The folder of the models [default: STORYTELLER_MODEL_PATH, else artifacts/models].",
+)
+unjudged_option = partial(
+    option, "--allow-unjudged", is_flag=True, help="Let an int8 file pass that no held-out data judges."
+)
+
+
+def refuse_both(named: Path | None, name: str, **others: object) -> None:
+    """Wrong use, where a place is named and options that find the usual one are given as well.
+
+    Raises:
+        click.UsageError: with the names of both.
+    """
+    given = [f"--{option}" for option, value in others.items() if value]
+    if named is not None and given:
+        raise click.UsageError(f"{name} {named} says where already; leave it out, or {' and '.join(given)}")

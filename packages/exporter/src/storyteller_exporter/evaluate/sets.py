@@ -1,0 +1,91 @@
+"""The sets that a model is evaluated on: files, the held-out sets of its training, the prose set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import StrPath
+from storyteller_trainer.events.data.dataset import load_events
+from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.model.checkpoint import EventMetadata
+from storyteller_trainer.events.training.run import HELD_OUT
+from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.tensor_file import read_tensors
+from storyteller_trainer.sample.events.prose import load_prose
+
+from storyteller_exporter.evaluate.engine_events import ModelFile
+from storyteller_exporter.export.events import describe_source, source_notes
+
+TITLES = {"random": "held-out random", "skeletons": "unseen skeletons"}
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Annotated sentences, and what reports call them."""
+
+    name: str
+    #: Where they come from, for people.
+    source: str
+    examples: list[EventExample]
+
+
+def data_sets(files: Iterable[StrPath]) -> list[EvaluationSet]:
+    """Each file by its name, or by its whole path where two share a name.
+
+    Raises:
+        StorytellerError: a file is missing, empty or wrong.
+    """
+    paths = [Path(file) for file in files]
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else str(path) for path in paths]
+    return [EvaluationSet(name, str(path), load_events(path).examples) for name, path in zip(names, paths, strict=True)]
+
+
+def prose_set() -> EvaluationSet:
+    """The sentences written and annotated by hand, which come with the workspace."""
+    return EvaluationSet("prose", "hand-annotated prose, shipped with the trainer", load_prose())
+
+
+def held_out_sets(runs: StrPath, files: Sequence[ModelFile]) -> list[EvaluationSet]:
+    """What the training runs of these models kept from them.
+
+    Args:
+        runs: holds a run folder for each model, named as its task.
+
+    Raises:
+        StorytellerError: a run or its held-out sets are missing; a model was exported from another run; or the models
+            were not trained with the same split, so that one may have seen what was held out from the other.
+    """
+    runs = Path(runs)
+    for file in files:
+        _check_source(runs / file.task, file)
+    sets = []
+    for part, name in HELD_OUT.items():
+        paths = [runs / file.task / name for file in files]
+        examples = load_events(paths[0]).examples
+        for path in paths[1:]:
+            if not path.is_file() or path.read_bytes() != paths[0].read_bytes():
+                raise StorytellerError(
+                    f"{paths[0]} and {path} are not the same: one model may have seen what was held out from the "
+                    "other; train both on the same data with the same --seed and --split"
+                )
+        sets.append(EvaluationSet(TITLES[part], str(paths[0]), examples))
+    return sets
+
+
+def _check_source(run: Path, file: ModelFile) -> None:
+    """The model comes from this run, as far as its notes say."""
+    if not (run / BEST).is_file():
+        raise StorytellerError(
+            f"{run / BEST}: there is no trained model; name the folder of runs that {file.file} was exported from"
+        )
+    _, about = read_tensors(run / BEST, EventMetadata)
+    given = source_notes(about)
+    if any(file.metadata.get(key) != value for key, value in given.items()):
+        raise StorytellerError(
+            f"{file.file} was exported from another run than {run}: {describe_source(file.metadata)} against "
+            f"{describe_source(given)}; export again"
+        )

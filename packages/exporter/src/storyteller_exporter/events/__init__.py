@@ -1,0 +1,1 @@
+"""What an event or entity file says and has to do: metadata, cases, quality, verification."""

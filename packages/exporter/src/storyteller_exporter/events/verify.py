@@ -1,0 +1,217 @@
+"""What an event or entity file has to do: run on every batch and length, decode, and give PyTorch's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.events import decode_events
+from storyteller_schema.contract.onnx import Interface
+from storyteller_schema.contract.spans import decode_spans
+from storyteller_trainer.events.data.encoding import Encoded, encode
+from storyteller_trainer.events.model.checkpoint import EventCheckpoint, load_event_checkpoint, tokenizer_hash
+from storyteller_trainer.events.model.classifiers import Task
+from storyteller_trainer.events.model.held_out import sentences_at, sentences_of_run
+from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
+from storyteller_trainer.reading.jsonl import DataGoneError
+from storyteller_trainer.runs.folder import BEST
+from tokenizers import Tokenizer
+
+from storyteller_exporter.checks.inspection import Inspection
+from storyteller_exporter.checks.parity import Arrays, Case, Predictor, check_behaviour, compare_all, predictor
+from storyteller_exporter.checks.verification_report import Status, Verification, first_line
+from storyteller_exporter.events.cases import REAL_SENTENCES, events_cases
+from storyteller_exporter.events.quality import SENTENCES, changes
+from storyteller_exporter.export import events
+
+#: Six to twelve layers of float32, added up in another order. There is no relative part: logits stay near 10.
+ATOL = 1e-4
+RTOL = 0.0
+
+
+def verify_events(
+    file: Path,
+    inspection: Inspection,
+    report: Verification,
+    *,
+    checkpoint: Path | EventCheckpoint | None,
+    data: Path | None,
+) -> None:
+    """Adds the checks that run the file; `inspection` must be runnable.
+
+    Args:
+        checkpoint: where it lies, or what was loaded from there.
+        data: sentences; None for those that the run held out.
+    """
+    assert inspection.session is not None
+    assert inspection.interface is not None
+    task = Task(inspection.interface.name)
+    source = _checkpoint(checkpoint, task, report)
+    tokenizer = _tokenizer(file.parent / events.TOKENIZER, report)
+    sentences, missing = _data(data, source, tokenizer, report)
+    predict = predictor(inspection.session)
+    vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
+    cases = events_cases(vocabulary, _evenly_spaced(sentences, REAL_SENTENCES))
+    ran = check_behaviour(report, predict, cases, rounds_batches=inspection.rounds_batches)
+    _check_limit(predict, report)
+    _check_decoding(ran, task, report)
+    reference = None if source is None else torch_predictor(source.model, inspection.interface)
+    if inspection.quantised:
+        _check_quality(predict, reference, _evenly_spaced(sentences, SENTENCES), missing, task, report)
+        return
+    if reference is None:
+        report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
+    compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
+
+
+def torch_predictor(model: torch.nn.Module, interface: Interface) -> Predictor:
+    """The PyTorch model under the same signature as a file."""
+
+    def predict(feeds: Arrays) -> Arrays:
+        with torch.inference_mode():
+            outputs = model(*(torch.from_numpy(feeds[name]) for name in interface.input_names))
+        if isinstance(outputs, torch.Tensor):
+            outputs = {interface.output_names[0]: outputs}
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return predict
+
+
+def _evenly_spaced(sentences: Sequence[Encoded], count: int) -> list[Encoded]:
+    chosen = np.linspace(0, len(sentences) - 1, min(count, len(sentences))).round().astype(int)
+    return [sentences[index] for index in chosen]
+
+
+def _checkpoint(given: Path | EventCheckpoint | None, task: Task, report: Verification) -> EventCheckpoint | None:
+    """The run itself, or the one of this task in a folder of runs."""
+    if given is None:
+        return None
+    try:
+        source = load_event_checkpoint(_run(given, task)) if isinstance(given, Path) else given
+    except StorytellerError as error:
+        report.add("checkpoint", Status.FAILED, str(error))
+        return None
+    about = source.metadata
+    if about.task is not task:
+        detail = f"{source.folder} holds a model of task {about.task}, the file one of {task}"
+        report.add("checkpoint", Status.FAILED, detail)
+        return None
+    expected = events.source_notes(about)
+    described = events.describe_source(expected)
+    found = {key: report.metadata.get(key) for key in expected}
+    if None in found.values():
+        report.add("checkpoint", Status.WARNING, f"{described}; the file does not say which checkpoint it comes from")
+    elif found != expected:
+        made = events.describe_source(report.metadata)
+        report.add(
+            "checkpoint", Status.FAILED, f"the file was exported from {made}; given is {described}: export again"
+        )
+    else:
+        report.add("checkpoint", Status.OK, described)
+    return source
+
+
+def _run(path: Path, task: Task) -> Path:
+    return path if (path / BEST).is_file() else path / task
+
+
+def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
+    """The tokenizer beside the file, without which the engine cannot use it."""
+    try:
+        tokenizer = read_tokenizer(path)
+    except StorytellerError as error:
+        report.add("tokenizer", Status.FAILED, str(error))
+        return None
+    problems = []
+    if tokenizer.padding is not None:
+        problems.append("it pads by itself: export again, or set padding to null")
+    if tokenizer.truncation is not None:
+        problems.append("it cuts by itself: export again, or set truncation to null")
+    expected = report.metadata.get(events.TOKENIZER_HASH)
+    if expected is not None and tokenizer_hash(tokenizer) != expected:
+        problems.append("it is not the one that the model was exported with: export again")
+    report.judge("tokenizer", problems, f"{tokenizer.get_vocab_size():,} tokens, no padding, no truncation")
+    return normalised(tokenizer)
+
+
+def _data(
+    path: Path | None, source: EventCheckpoint | None, tokenizer: Tokenizer | None, report: Verification
+) -> tuple[list[Encoded], str]:
+    """The real sentences, and why there are none."""
+    if tokenizer is None:
+        return [], "there is no tokenizer"
+    try:
+        if path is not None:
+            examples, told = sentences_at(path, source)
+        elif source is not None:
+            examples, told = sentences_of_run(source)
+        else:
+            return [], "no --checkpoint and no --data was given"
+    except StorytellerError as error:
+        report.add("data", Status.FAILED, str(error))
+        return [], str(error)
+    except DataGoneError as error:
+        report.add("data", Status.SKIPPED, f"{error}: parity on generated cases only")
+        return [], str(error)
+    report.add("data", Status.OK, told)
+    return encode(examples, tokenizer).items, ""
+
+
+def _check_limit(predict: Predictor, report: Verification) -> None:
+    """A file that states a maximum length refuses what is longer."""
+    stated = report.metadata.get(events.MAX_LENGTH)
+    if stated is None:
+        report.add("maximum length", Status.WARNING, "the file states none; cut after 128 tokens before it is called")
+        return
+    longer = np.ones((1, int(stated) + 1), dtype=np.int64)
+    try:
+        predict({"input_ids": longer, "attention_mask": longer})
+    except Exception:  # the refusal; ONNX Runtime's classes share no public base
+        report.add("maximum length", Status.OK, f"{stated} tokens; longer input is refused")
+    else:
+        report.add("maximum length", Status.FAILED, f"states {stated} tokens and runs on {longer.size}: export again")
+
+
+def _check_decoding(ran: Sequence[tuple[Case, Arrays]], task: Task, report: Verification) -> None:
+    """Every row can be read as the engine reads it."""
+    kinds = "event_logits" if task is Task.JOINT else "logits"
+    labels = "ner_logits" if task is Task.JOINT else "logits"
+    sentences, problems = 0, []
+    for case, outputs in ran:
+        assert case.valid is not None
+        for index, tokens in enumerate(case.valid.sum(axis=1)):
+            sentences += 1
+            try:
+                if task.finds_events and kinds in outputs:
+                    decode_events(outputs[kinds][index])
+                if task.finds_entities and labels in outputs:
+                    places = [(place, place + 1) for place in range(tokens)]
+                    decode_spans(outputs[labels][index][:tokens], places, [False] * tokens)
+            except StorytellerError as error:
+                problems.append(str(error))
+    report.judge("decodes", sorted(set(problems)), f"{sentences} sentences, by the engine's rules")
+
+
+def _check_quality(
+    predict: Predictor,
+    reference: Predictor | None,
+    sentences: list[Encoded],
+    missing: str,
+    task: Task,
+    report: Verification,
+) -> None:
+    """Eight-bit weights give other numbers: what counts is how good they are, sentence by sentence."""
+    if reference is None or not sentences:
+        why = "no checkpoint to compare with" if reference is None else missing
+        detail = f"{why}: int8 is judged by F1 on held-out sentences (--checkpoint, --data)"
+        report.add("quality", Status.UNJUDGED, detail)
+        return
+    try:
+        report.changes = changes(reference, predict, sentences, task)
+    except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
+        report.add("quality", Status.FAILED, f"could not be judged: {first_line(error)}")
+        return
+    report.add("quality", Status.OK, f"judged on {len(sentences):,} held-out sentences, one by one")

@@ -1,0 +1,1 @@
+"""From a run to the files that the engine loads."""

@@ -1,0 +1,186 @@
+"""The character model: from a checkpoint to `character_predictor.onnx`."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import torch
+from storyteller_schema.common.files import StrPath
+from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.layout import Kind
+from storyteller_schema.contract.onnx import CHARACTER
+from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
+from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
+from storyteller_trainer.character.model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
+from storyteller_trainer.character.model.network import CharacterModel
+from torch import nn
+
+from storyteller_exporter.character.real_rows import find_data
+from storyteller_exporter.character.rounding import ROWS, round_model, store
+from storyteller_exporter.checks.verification_report import Verdict
+from storyteller_exporter.export.delivery import deliver, staging
+from storyteller_exporter.onnx import metadata_props
+from storyteller_exporter.onnx.file import opset, write_model
+from storyteller_exporter.onnx.torch_export import export_module
+from storyteller_exporter.verify import REPORT_NAME, verify_file
+
+#: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
+SIZE_LIMITS = {metadata_props.FLOAT32: 1_700_000, metadata_props.INT8: 450_000}
+
+EPOCH = f"{metadata_props.PREFIX}best_epoch"
+LOSS = f"{metadata_props.PREFIX}best_loss"
+TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
+ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
+#: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
+ROUNDED_BY = f"{metadata_props.PREFIX}rounded_by_rows"
+
+
+class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written."""
+
+    file: str
+    bytes: int
+    parameters: int
+    opset: int
+    precision: str
+    aligned_thresholds: bool
+    #: Of the checkpoint.
+    epoch: int
+    val_loss: float
+    metadata: dict[str, str]
+    #: Of the checks that the file went through, and where they are reported.
+    verdict: Verdict
+    verification: str
+
+
+def export_character(
+    checkpoint: StrPath,
+    output: StrPath,
+    *,
+    data: StrPath | None = None,
+    align_thresholds: bool = False,
+    int8: bool = False,
+    allow_unjudged: bool = False,
+) -> ExportReport:
+    """Writes the ONNX file of a checkpoint: one complete file, opset 18, any batch size.
+
+    The file is written aside and verified as `verify-onnx` does it. Only when it passes does it take the place of an
+    old one, with the report beside it.
+
+    Args:
+        checkpoint: a run folder, whose best is taken, or one checkpoint file.
+        output: the file to write.
+        data: of the kind the model was trained on, for the verification; None for the run's own.
+        align_thresholds: move the binary outputs so that the engine's cut falls where they were trained to be cut
+            (see `aligned`).
+        int8: store the weights in eight bits (rounding.py).
+        allow_unjudged: take an int8 file though there is no data to judge it on.
+
+    Raises:
+        StorytellerError: the checkpoint cannot be read, the model cannot be exported, the file cannot be written, or
+            it fails its checks; then an old one stays.
+    """
+    checkpoint = Path(checkpoint)
+    output = Path(output)
+    source = load_checkpoint(checkpoint)
+    model = aligned(source.model) if align_thresholds else source.model
+    precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
+    metadata = _metadata(source, precision, align_thresholds)
+    with staging(output.parent) as stage:
+        given = find_data(None if data is None else Path(data), source)
+        # Two rows: PyTorch takes an axis of length 1 for a fixed one.
+        graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
+        if int8:
+            rows = given.training(ROWS)
+            store(graph, round_model(model, rows))
+            metadata[ROUNDED_BY] = str(0 if rows is None else len(rows))
+        size = write_model(graph, stage / output.name, metadata, limit=SIZE_LIMITS[precision])
+        verification = verify_file(stage / output.name, checkpoint=source, data=given)
+        verification.file = str(output)
+        deliver(stage, output.parent, [verification], allow_unjudged=allow_unjudged)
+    return ExportReport(
+        file=str(output),
+        bytes=size,
+        parameters=source.metadata.parameters,
+        opset=opset(graph),
+        precision=precision,
+        aligned_thresholds=align_thresholds,
+        epoch=source.metadata.epoch,
+        val_loss=source.metadata.val_loss,
+        metadata=metadata,
+        verdict=verification.verdict,
+        verification=str(output.with_name(REPORT_NAME)),
+    )
+
+
+def aligned(model: CharacterModel) -> CharacterModel:
+    """A copy whose binary outputs are BINARY_CUT higher, nothing else changed.
+
+    The binary outputs are trained as logits: 0 is a probability of one half. The engine takes them for true when the
+    raw value is above BINARY_CUT, a probability of 0.622. With the shift in the biases of the last layers, raw values
+    above BINARY_CUT are exactly the logits above 0.
+    """
+    shifted = copy.deepcopy(model)
+    for region in PREDICTIONS.regions:
+        last = cast(nn.Sequential, shifted.heads[region.name])[-1]
+        with torch.no_grad():
+            for field in region.fields:
+                if field.kind is Kind.BINARY:
+                    cast(nn.Linear, last).bias[region.within_slot(field.name)] += BINARY_CUT
+    return shifted
+
+
+def is_aligned(metadata: dict[str, str]) -> bool:
+    """Whether a file's notes say that its binary outputs were shifted."""
+    return metadata.get(ALIGNED) == "true"
+
+
+def reference_model(source: Checkpoint, metadata: dict[str, str]) -> CharacterModel:
+    """The PyTorch model whose numbers a file with these notes has to give."""
+    return aligned(source.model) if is_aligned(metadata) else source.model
+
+
+def _metadata(source: Checkpoint, precision: str, align_thresholds: bool) -> dict[str, str]:
+    about: CheckpointMetadata = source.metadata
+    return metadata_props.common(
+        CHARACTER,
+        parameters=about.parameters,
+        precision=precision,
+        data_hash=about.data_hash,
+        decoding=decoding_rules(align_thresholds),
+    ) | {
+        EPOCH: str(about.epoch),
+        LOSS: repr(about.val_loss),
+        TRAINED_WITH: metadata_props.as_json(about.versions),
+        ALIGNED: "true" if align_thresholds else "false",
+    }
+
+
+def decoding_rules(align_thresholds: bool) -> dict[str, Any]:
+    """How the engine reads the outputs, for whoever finds only the file."""
+    rules: dict[str, Any] = {
+        "order": f"the outputs {', '.join(HEADS)}, concatenated: {PREDICTIONS.size} numbers",
+        "confidence, valence and deltas": "as they are",
+        "action.target_index": "not used",
+        "thought.dominant_emotion_index": "rounded half away from zero, at least 0, at most 7",
+        "emotion.intensity_delta": f"kept when its absolute value is above {DELTA_FLOOR}",
+        "thresholds": (
+            f"aligned: binary outputs were raised by {BINARY_CUT}, so that the cut is at a probability of 0.5"
+            if align_thresholds
+            else "as trained: binary outputs are logits, so the cut is at a probability of 0.622"
+        ),
+        "slices": {},
+    }
+    for region in PREDICTIONS.regions:
+        for field in region.fields:
+            span = region.locate(field.name)
+            name = f"{region.name}.{field.name}"
+            rules["slices"][name] = [span.start, span.stop]
+            if field.kind is Kind.ONE_HOT:
+                rules[name] = {"reading": "largest, the last one on a tie", "labels": field.labels}
+            elif field.kind is Kind.BINARY:
+                rules[name] = f"true when the raw value is above {BINARY_CUT}"
+    return rules

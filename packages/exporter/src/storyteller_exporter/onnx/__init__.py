@@ -1,0 +1,1 @@
+"""ONNX files: tracing, rounding, writing and reading them."""

@@ -1,0 +1,1 @@
+"""What every package needs and no engine knows of: console, errors, files, settings."""

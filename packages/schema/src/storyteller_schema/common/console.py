@@ -1,0 +1,147 @@
+"""What every console command of the workspace does alike.
+
+`.env` is read first. A `StorytellerError`, or an error of the system such as a full disk, is printed to stderr and ends
+with exit code 1; wrong use, and a `.env` that cannot be used, with 2; Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console, ConsoleOptions
+from rich.table import Table
+from rich.text import Text
+
+from storyteller_schema.common import ctrl_c
+from storyteller_schema.common.env_file import EnvFileError
+from storyteller_schema.common.errors import StorytellerError, WrongValue
+from storyteller_schema.common.settings import load_env
+
+#: Columns of a table that goes to a file or another program: more than any table has.
+_UNBOUNDED = 10_000
+
+
+class Output(Console):
+    """A console that breaks lines only on a terminal: elsewhere a table is as wide as what is in it.
+
+    The title of a table is one line everywhere; rich would break it at the table's width.
+    """
+
+    @property
+    def options(self) -> ConsoleOptions:
+        """Read by rich before it prints."""
+        found = super().options
+        return found if self.is_terminal else found.update_width(_UNBOUNDED)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As in rich."""
+        for table in objects:
+            if isinstance(table, Table) and isinstance(table.title, str):
+                table.title = Text(table.title, style="table.title", no_wrap=True, overflow="ignore")
+        super().print(*objects, **options)
+
+
+#: Results go to stdout, messages about the work to stderr. What is printed may come from the user's data, so nothing is
+#: read as markup: style is given by `rich.text.Text`, or to a whole line.
+out = Output(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Output(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+#: The heading of options that are given none.
+GENERAL = "General"
+C = TypeVar("C", bound=click.Command)
+
+#: Columns of the help for the names of options.
+NAMES = 28
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class WrongUse(click.ClickException):
+    """Ends a command with 2: nothing was done."""
+
+    exit_code = 2
+
+
+class _ExampleLast(click.Command):
+    """Shows the example, with which the docstring ends, at the end of the help."""
+
+    def __init__(self, name: str | None, *, help: str | None = None, **attributes: Any) -> None:
+        text, mark, example = inspect.cleandoc(help or "").partition("\b\nExample")
+        super().__init__(name, help=text, epilog=mark + example, **attributes)
+
+
+class Command(_ExampleLast):
+    """A click command with the workspace's conventions."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Does the work, and tells how it ended."""
+        try:
+            with ctrl_c.working():
+                load_env()  # not before: --help works whatever is in it
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+        except KeyboardInterrupt:
+            err.print(ctrl_c.MESSAGE)
+            raise click.exceptions.Exit(ctrl_c.EXIT_CODE) from None
+        except EnvFileError as error:
+            raise WrongUse(str(error)) from error
+        except WrongValue as error:
+            raise _wrong_use(error, ctx) from error
+        except StorytellerError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            # A full disk, a folder without permission: nothing that a traceback would explain better.
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options, each under the heading of its section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                sections.setdefault(getattr(parameter, "section", GENERAL), []).append(record)
+        # As click does it for one list: the longer ones get a line of their own.
+        width = max(len(name) for records in sections.values() for name, _ in records if len(name) <= NAMES)
+        for title, records in sections.items():
+            with formatter.section(title if len(sections) > 1 else "Options"):
+                formatter.write_dl([(name.ljust(width), text) for name, text in records], col_max=NAMES)
+
+
+class Group(_ExampleLast, click.Group):
+    """A group whose commands keep the conventions."""
+
+    command_class = Command
+
+
+def _wrong_use(error: WrongValue, ctx: click.Context) -> click.UsageError:
+    blamed = [parameter.get_error_hint(ctx) for parameter in ctx.command.params if parameter.name in error.names]
+    if not blamed:
+        return click.UsageError(str(error), ctx)
+    return click.BadParameter(str(error), ctx, param_hint=" and ".join(blamed))
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], Command]:
+    """`@command("the-name")` in place of `click.command`; the docstring is the help text."""
+    return lambda function: _versioned(click.command(name, cls=Command, context_settings=CONTEXT)(function), function)
+
+
+def group(name: str) -> Callable[[Callable[..., Any]], Group]:
+    """`@group("the-name")` in place of `click.group`."""
+    return lambda function: _versioned(click.group(name, cls=Group, context_settings=CONTEXT)(function), function)
+
+
+def _versioned(made: C, function: Callable[..., Any]) -> C:
+    """With `--version`, of the package that the function stands in."""
+    package = function.__module__.partition(".")[0].replace("_", "-")
+    return click.version_option(package_name=package, message="%(prog)s %(version)s")(made)
+
+
+def print_json(value: Any) -> None:
+    """Writes a result to stdout as JSON, for another program to read."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,57 @@
+"""Where a console command begins: Ctrl-C is answered and the streams are made safe before anything else is imported."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from storyteller_schema.common import ctrl_c
+
+
+class Entry:
+    """A console command, for the `[project.scripts]` of a package."""
+
+    def __init__(self, module: str) -> None:
+        """
+        Args:
+            module: its `main` is the command; imported when the command is called.
+        """
+        self.module = module
+
+    def command(self) -> Any:
+        """The click command."""
+        return importlib.import_module(self.module).main
+
+    def __call__(self) -> None:
+        ctrl_c.answer()
+        sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
+        self.command()()
+
+
+class _Stream(io.FileIO):
+    """A standard stream whose reader may leave, as `head` does: what comes after goes nowhere, and the work goes on."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
+
+
+def _safe(stream: TextIO) -> TextIO:
+    """The same stream, with which neither a closed pipe nor a character that its encoding lacks is an error."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream  # closed from the start
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Stream(stream.fileno(), "wb", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -1,0 +1,1 @@
+"""What the engine and this workspace agree on: vectors, labels, decode rules, files, fingerprints."""

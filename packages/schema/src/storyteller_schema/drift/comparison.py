@@ -1,0 +1,160 @@
+"""Finds where the engine and this workspace disagree about the contract.
+
+A check says what it compared, what its source cannot show, and every difference. What is there but cannot be read
+counts as a difference: a check must not pass because it looked away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import StrPath
+from storyteller_schema.contract.document import SchemaDocument, read_document, rich_document
+from storyteller_schema.drift.facts import CONSTANTS, FINGERPRINTS, Facts, Value, document_facts
+from storyteller_schema.drift.golden_vectors import (
+    DECODE,
+    ENCODE,
+    add_vector_facts,
+    reference_document,
+    with_our_vectors,
+)
+
+#: Stands in a row for what one side does not have.
+ABSENT = "(absent)"
+#: Topics of which the engine may have more than the contract: a helper constant changes nothing by itself.
+OPEN_TOPICS = frozenset({CONSTANTS})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One disagreement: what it is about, this workspace's value, the engine's value."""
+
+    name: str
+    here: str
+    there: str
+
+
+@dataclass
+class Report:
+    """What a check found."""
+
+    #: What was compared with this workspace.
+    source: str
+    #: What was compared: a kind of thing, and how many facts of it.
+    covered: dict[str, int] = field(default_factory=dict)
+    #: What the source does not show, and why.
+    unseen: list[str] = field(default_factory=list)
+    #: What the source has beyond the contract; not compared.
+    extra: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """True when something was compared and nothing differs."""
+        return bool(self.covered) and not self.differences
+
+
+def compare(here: Facts, there: Facts, source: str) -> Report:
+    """Compares the facts of two sides, topic by topic; `source` says what `there` is."""
+    report = Report(source)
+    for topic, ours in here.topics.items():
+        theirs = there.topics.get(topic)
+        if theirs is None:
+            continue
+        report.covered[topic.kind] = report.covered.get(topic.kind, 0) + len(ours)
+        for name in dict.fromkeys((*ours, *theirs)):
+            value, other = ours.get(name), theirs.get(name)
+            if name not in ours and topic in OPEN_TOPICS:
+                report.extra.append(f"{name} = {show(other)}")
+            elif value != other:
+                place = there.places.get(name)
+                report.differences.append(Difference(name, show(value), show(other) + (f" ({place})" if place else "")))
+    report.unseen = _unseen(here, there)
+    report.extra += [str(topic) for topic in there.topics if topic not in here.topics]
+    return report
+
+
+def _unseen(here: Facts, there: Facts) -> list[str]:
+    """One line for each topic that is missing there, or for a whole kind when all of it is for the same reason."""
+    # The engine has no way to compute a fingerprint, and all that one shows is compared by itself.
+    missing = [topic for topic in here.topics if topic not in there.topics and topic != FINGERPRINTS]
+    reasons = {topic: there.reasons.get(topic, "not in this JSON") for topic in missing}
+    lines: dict[str, None] = {}
+    for topic in missing:
+        of_kind = [other for other in here.topics if other.kind == topic.kind]
+        whole_kind = len({reasons.get(other) for other in of_kind}) == 1
+        lines[f"{topic.kind if whole_kind else topic}: {reasons[topic]}"] = None
+    return list(lines)
+
+
+def show(value: Value) -> str:
+    """A value as it stands in a row."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, float):
+        return str(np.float32(value)).removesuffix(".0")
+    return str(value)
+
+
+def check_document(document: SchemaDocument, source: str) -> Report:
+    """Compares a schema, in the plain or the richer form, with this workspace.
+
+    Raises:
+        StorytellerError: a golden vector's input is not one.
+    """
+    there = document_facts(document)
+    add_vector_facts(there, document)
+    return compare(_our_facts(document), there, source)
+
+
+def check_file(path: StrPath) -> Report:
+    """Compares the schema in a JSON file.
+
+    Raises:
+        StorytellerError: the file cannot be read or is no schema.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorytellerError(
+            f"{path}: cannot be read: {error.strerror}; expected the engine's schema JSON"
+        ) from error
+    return check_document(read_document(content, str(path)), f"the engine's JSON {path}")
+
+
+def check_reference() -> Report:
+    """Compares the committed schema of the Rust reference crate, for when there is no engine at hand."""
+    return check_document(reference_document(), "the committed schema of the Rust reference crate")
+
+
+def check_rust(repository: StrPath) -> Report:
+    """Compares the Rust source below a folder.
+
+    Raises:
+        StorytellerError: the folder holds no Rust, or not the engine's.
+    """
+    repository = Path(repository)
+    # Imported here: nothing else needs the parser.
+    from storyteller_schema.drift.rust_facts import rust_facts
+    from storyteller_schema.drift.rust_source import RustSource
+
+    rust = RustSource.read(repository)
+    return compare(_our_facts(), rust_facts(rust), f"the Rust source in {repository} ({len(rust.files)} files)")
+
+
+def _our_facts(inputs: SchemaDocument | None = None) -> Facts:
+    """This workspace's facts; the golden vectors are made from the inputs of another document."""
+    ours = rich_document()
+    facts = document_facts(ours)
+    # These stand even without inputs, so that a source that has none says so.
+    facts.topics |= {ENCODE: {}, DECODE: {}}
+    if inputs:
+        add_vector_facts(facts, with_our_vectors(ours, inputs))
+    return facts

@@ -1,0 +1,73 @@
+"""The training and the validation side: whole cells only, so that no cell is seen in training and then judged on.
+
+1. Every cell is given the SHA-256 of the seed and its key; cells are taken in that order. It depends on neither the
+   order of the file nor on what other cells there are.
+2. A cell goes to the validation side if it still fits: if the side then holds no more than its share of the examples.
+3. What is missing at the end is less than the smallest cell left over. That one is added too if it brings the side
+   nearer to its share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from storyteller_schema.common.errors import StorytellerError
+
+from storyteller_trainer.character.data.line_parser import Cell
+
+
+class Split(NamedTuple):
+    """Positions of examples, ascending."""
+
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+
+
+def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: float, seed: int) -> Split:
+    """Divides the examples.
+
+    Args:
+        cells: [examples], the position of each example's cell in `names`.
+        names: every cell once.
+        fraction: share of the examples on the validation side.
+        seed: another one gives another split.
+
+    Raises:
+        StorytellerError: there is one cell only, or one of the sides stays empty.
+    """
+    if len(names) < 2:
+        raise StorytellerError(
+            f"all {len(cells)} examples come from one cell {msgspec.structs.astuple(names[0])}; "
+            f"validation needs cells of its own: add examples from other cells"
+        )
+    sizes = np.bincount(cells, minlength=len(names))
+    wanted = fraction * len(cells)
+    taken: list[int] = []
+    left: list[int] = []
+    count = 0
+    for cell in sorted(range(len(names)), key=lambda cell: _order(names[cell], seed)):
+        fits = count + sizes[cell] <= wanted
+        (taken if fits else left).append(cell)
+        count += int(sizes[cell]) if fits else 0
+    if left:
+        smallest = min(left, key=lambda cell: int(sizes[cell]))
+        if count + int(sizes[smallest]) - wanted < wanted - count:
+            taken.append(smallest)
+            left.remove(smallest)
+    if not taken or not left:
+        side = "training" if taken else "validation"
+        raise StorytellerError(
+            f"a validation fraction of {fraction:g} leaves the {side} side without a cell: {len(names)} cells hold "
+            f"{int(sizes.min())} to {int(sizes.max())} of {len(cells)} examples; choose a fraction nearer to 0.5"
+        )
+    held = np.isin(cells, taken)
+    return Split(np.flatnonzero(~held), np.flatnonzero(held))
+
+
+def _order(cell: Cell, seed: int) -> bytes:
+    return hashlib.sha256(json.dumps([seed, *msgspec.structs.astuple(cell)]).encode()).digest()

@@ -1,0 +1,168 @@
+"""How a network is trained: every value that shapes the result, and the presets that name whole sets of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from storyteller_schema.common.errors import WrongValue
+
+from storyteller_trainer.runs.recipe_values import (
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BELOW_1,
+    BETWEEN_0_AND_1,
+    SWITCH,
+    Bound,
+    check_values,
+    one_of,
+    value,
+)
+
+course = partial(value, section="Recipe: course of the training")
+step = partial(value, section="Recipe: optimizer")
+learning = partial(value, section="Recipe: what is learned from")
+loss = partial(value, section="Recipe: loss")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """The values of a training run. The defaults are the reference recipe."""
+
+    epochs: int = course(100, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
+
+    batch_size: int = course(256, "--batch-size", AT_LEAST_1, "Examples in a step.")
+
+    accumulate: int = course(
+        1,
+        "--accumulate",
+        Bound(lambda value: value >= 1, "from 1 to batch_size"),
+        "Parts of a batch that are worked on one after the other.",
+    )
+    """The gradient of a batch is added up from that of this many parts, which one process computes one after the other
+    and several divide among themselves. It changes nothing but how sums are rounded."""
+
+    patience: int = course(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
+
+    min_delta: float = course(
+        1e-4, "--min-delta", AT_LEAST_0, "The smallest improvement of the loss that counts for --patience."
+    )
+
+    seed: int = course(
+        42,
+        "--seed",
+        Bound(lambda value: 0 <= value < 2**63, "0 or more, and below 2**63"),
+        "Of split, first weights, order and dropout.",
+    )
+
+    val_fraction: float = course(0.2, "--val-fraction", BETWEEN_0_AND_1, "Share of the examples to validate on.")
+
+    optimizer: str = step(
+        "adamw", "--optimizer", one_of("adamw", "muon"), "adamw, or muon with adamw for what is no hidden matrix."
+    )
+    """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
+
+    learning_rate: float = step(1e-3, "--lr", ABOVE_0, "Highest learning rate of AdamW.")
+
+    muon_learning_rate: float = step(0.03, "--muon-lr", ABOVE_0, "Highest learning rate of Muon.")
+
+    weight_decay: float = step(1e-4, "--weight-decay", AT_LEAST_0, "Decoupled weight decay.")
+    """On weights and biases alike."""
+
+    averaging: float = step(
+        0.0, "--averaging", BELOW_1, "Share that the running average of the weights keeps at a step."
+    )
+    """The weights that are judged and saved are a running average that keeps this share at each step."""
+
+    schedule: str = step(
+        "plateau", "--schedule", one_of("plateau", "linear"), "plateau, or linear: warm-up, then a straight line to 0."
+    )
+    """`plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
+    falls in a straight line to 0 after the last epoch."""
+
+    warmup: float = step(0.05, "--warmup", BELOW_1, "Share of the steps, for the linear schedule.")
+
+    lr_factor: float = step(
+        0.5, "--lr-factor", BETWEEN_0_AND_1, "The learning rate is multiplied by this on a plateau."
+    )
+
+    lr_patience: int = step(5, "--lr-patience", AT_LEAST_0, "Epochs without improvement that are not yet a plateau.")
+    """Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau."""
+
+    dropout: float = learning(0.3, "--dropout", BELOW_1, "Share of the trunk's units that a step leaves out.")
+    """Probability with which a unit of the trunk's first two layers is left out."""
+
+    standardize: bool = learning(
+        False, "--standardize", SWITCH, "Train on standardised inputs; the saved network takes raw ones."
+    )
+    """Train on inputs of mean 0 and deviation 1 (standardize.py)."""
+
+    augment: bool = learning(False, "--augment", SWITCH, "Vary in each batch what the labels do not depend on.")
+    """Make new examples out of each batch (augment.py)."""
+
+    action_weight: float = loss(0.35, "--action-weight", AT_LEAST_0, "Weight of the action head in the loss.")
+    speech_weight: float = loss(0.20, "--speech-weight", AT_LEAST_0, "Weight of the speech head.")
+    thought_weight: float = loss(0.20, "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
+    emotion_weight: float = loss(0.25, "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
+
+    thought_emphasis: float = loss(
+        1.0, "--thought-emphasis", AT_LEAST_0, "Factor of the thought head's loss while training."
+    )
+    """While training, the thought head's loss counts this many times its weight. Reported losses do not."""
+
+    auxiliary: float = loss(
+        0.0, "--auxiliary", AT_LEAST_0, "Weight of the second reading of the dominant emotion while training."
+    )
+    """While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
+    saved."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.accumulate <= max(self.batch_size, 1):
+            raise WrongValue(
+                f"accumulate is {self.accumulate!r}; it must be from 1 to batch_size, {self.batch_size}", "accumulate"
+            )
+        check_values(self)
+        if not any(self.head_weights.values()):
+            raise WrongValue(
+                f"action_weight is {self.action_weight!r}; it must be above 0 for at least one head", *_WEIGHTS
+            )
+
+    @property
+    def head_weights(self) -> dict[str, float]:
+        """Head name to its weight in the loss, in wire order."""
+        return {name.removesuffix("_weight"): getattr(self, name) for name in _WEIGHTS}
+
+    def with_options(self, **options: Any) -> Recipe:
+        """The same with some values changed; an option of None changes nothing.
+
+        Raises:
+            WrongValue: a value is out of its range.
+        """
+        return replace(self, **{name: value for name, value in options.items() if value is not None})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every value by its name, for a checkpoint's metadata."""
+        return asdict(self)
+
+
+_WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight")
+
+#: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
+RECIPES: dict[str, Recipe] = {
+    "default": Recipe(
+        epochs=40,
+        optimizer="muon",
+        learning_rate=3e-3,
+        schedule="linear",
+        dropout=0.0,
+        augment=True,
+        averaging=0.99,
+        auxiliary=1.0,
+        patience=40,
+    ),
+    "reference": Recipe(),
+}
+#: The preset that is taken when none is named.
+DEFAULT_RECIPE = "default"

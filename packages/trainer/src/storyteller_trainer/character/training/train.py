@@ -1,0 +1,283 @@
+"""The training loop, in memory: one step, one epoch, validation, when to stop, and the state to go on from.
+
+Nothing here writes a file or prints; `run.py` does that around it.
+
+Every epoch seeds its own randomness from (seed, epoch): the order of the examples and the dropout of epoch 7 are the
+same whether epochs 1 to 6 were run by this process or by one that was killed. So no generator's state is kept, and on
+the CPU a resumed run ends with the same bits (given the same number of threads, which decides the order of sums).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+import torch
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.predictions import HEADS
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from storyteller_trainer.character.data.augment import augment
+from storyteller_trainer.character.data.batches import Batch, Source
+from storyteller_trainer.character.data.standardize import Standardizer
+from storyteller_trainer.character.model.losses import TERMS, loss_terms
+from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
+from storyteller_trainer.character.model.network import CharacterModel
+from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
+from storyteller_trainer.character.training.recipe import Recipe
+from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
+from storyteller_trainer.runs import distributed
+from storyteller_trainer.runs.history import Losses
+
+#: The first step of an epoch that was not finite, where there was none.
+_NONE = 1 << 31
+_ADVICE = "lower the learning rate, or look at the data"
+#: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
+EVALUATION_BATCH = 8192
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """How the network does on the validation side."""
+
+    losses: Losses
+    #: Term name to its loss, unweighted.
+    terms: dict[str, float]
+    metrics: Metrics
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """What one pass over the training side gave."""
+
+    number: int
+    learning_rate: float
+    #: With dropout, while the weights changed.
+    train: Losses
+    validation: Evaluation
+    #: The lowest validation loss so far.
+    is_best: bool
+
+
+class Course(msgspec.Struct, kw_only=True):
+    """Where a run stands, apart from weights and optimizer."""
+
+    plateau: Plateau
+    #: Epochs done.
+    epoch: int = 0
+    best_loss: float | None = None
+    best_epoch: int = 0
+    #: The loss that the next one has to beat by `min_delta` for patience to be renewed.
+    patience_loss: float | None = None
+    #: Epochs since it did.
+    waited: int = 0
+
+    def update(self, loss: float, min_delta: float) -> bool:
+        """Takes in the validation loss of an epoch; says whether it is the lowest so far."""
+        self.epoch += 1
+        self.plateau.update(loss)
+        if self.patience_loss is None or loss < self.patience_loss - min_delta:
+            self.patience_loss, self.waited = loss, 0
+        else:
+            self.waited += 1
+        is_best = self.best_loss is None or loss < self.best_loss
+        if is_best:
+            self.best_loss, self.best_epoch = loss, self.epoch
+        return is_best
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of everything random in one epoch; epoch 0 is the first weights."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def waits_to_be_asked(device: torch.device) -> bool:
+    """Whether the host has to wait, when it asks for a value, until the device has done all it was given before.
+
+    A step of this network takes a device less time than the host needs to give it the next one, so the loop asks for
+    nothing before the end of an epoch there.
+    """
+    return device.type != "cpu"
+
+
+class Trainer:
+    """Trains one network by one recipe on the two sides of a split."""
+
+    def __init__(self, recipe: Recipe, train: Source, validation: Source) -> None:
+        self.recipe = recipe
+        self._train = train
+        self._validation = validation
+        self._device = train.device
+        torch.manual_seed(epoch_seed(recipe.seed, 0))
+        in_parts = distributed.size() > 1 or recipe.accumulate > 1
+        # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
+        #: What is trained.
+        self.network = TrainingNetwork(recipe.dropout, in_parts).to(self._device)
+        #: How the network in training sees its inputs.
+        self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
+        self._average = Average(self.network.model, recipe.averaging)
+        #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
+        self.model = CharacterModel().to(self._device).eval()
+        self._weights = torch.tensor(list(recipe.head_weights.values()), device=self._device)
+        emphasis = torch.tensor([recipe.thought_emphasis if name == "thought" else 1.0 for name in HEADS])
+        self._training_weights = self._weights * emphasis.to(self._device)
+        self._optimizer = make_optimizer(self.network, recipe)
+        self.course = Course(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
+        self._first_fault = torch.full((), _NONE, device=self._device)
+        self._deploy()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last batch of an epoch may be smaller than the others; it is not dropped."""
+        return math.ceil(len(self._train) / self.recipe.batch_size)
+
+    def should_stop(self) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        return self.course.epoch >= self.recipe.epochs or self.course.waited >= self.recipe.patience
+
+    def run_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Epoch:
+        """Trains one epoch, validates, and moves the schedule on.
+
+        Args:
+            after_step: called with the number of steps done; an exception it raises ends the epoch.
+
+        Raises:
+            StorytellerError: a loss or a gradient is not finite; `model` is that of before this step, or, where steps
+                are checked at the end, of before this epoch.
+        """
+        learning_rate = self.recipe.learning_rate * self._scale(self.steps_per_epoch)
+        train = self.train_epoch(after_step)
+        evaluation = distributed.by_leader(self.validate, Evaluation)
+        is_best = self.course.update(evaluation.losses.total, self.recipe.min_delta)
+        return Epoch(self.course.epoch, learning_rate, train, evaluation, is_best)
+
+    def train_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Losses:
+        """One pass over the training side in a new order; errors as in `run_epoch`."""
+        seed = epoch_seed(self.recipe.seed, self.course.epoch + 1)
+        batches = self._train.shuffled(self.recipe.batch_size, torch.Generator().manual_seed(seed))
+        torch.manual_seed(seed)  # for the augmentation and the dropout
+        self.network.train()
+        self._first_fault.fill_(_NONE)
+        sums = torch.zeros(len(HEADS), device=self._device)
+        for step, batch in enumerate(batches, start=1):
+            sums += self.train_step(batch, step) * len(batch.features)
+            after_step(step)
+        if (fault := int(self._first_fault)) != _NONE:
+            raise StorytellerError(
+                f"epoch {self.course.epoch + 1}, step {fault}: a loss or a gradient is not finite; {_ADVICE}; the "
+                "epochs before this one are kept, and --resume --device cpu names the part of the network"
+            )
+        self._deploy()
+        return self._losses((sums / len(self._train)).tolist())
+
+    def train_step(self, batch: Batch, step: int) -> Tensor:
+        """One update from a batch of the training side; returns the head losses [4] before it.
+
+        Args:
+            batch: the examples; step: which one of its epoch this is, from 1.
+
+        Raises:
+            StorytellerError: a loss or a gradient is not finite; nothing was updated. Not where steps are checked at
+                the end of the epoch.
+        """
+        self.network.zero_grad(set_to_none=True)
+        features, labels = batch
+        if self.recipe.augment:
+            features, labels = augment(features, labels)
+        heads = torch.zeros(len(HEADS), device=self._device)
+        for share in distributed.shares(len(features), self.recipe.accumulate):
+            part, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], share)
+            loss = part @ self._training_weights + self.recipe.auxiliary * reading
+            (loss * share.weight).backward()
+            heads += part.detach() * share.weight
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        distributed.sum_up([heads, *gradients])
+        norm = get_total_norm(gradients)
+        # One test for all: a single non-finite part makes the sum non-finite.
+        finite = torch.isfinite(heads.sum() + norm)
+        if waits_to_be_asked(self._device):
+            self._first_fault = torch.where(finite, self._first_fault, self._first_fault.clamp(max=step))
+        elif not finite:
+            raise StorytellerError(self._complaint(heads, step))
+        self._optimizer.step(self._scale(step))
+        self._average.update(self.course.epoch * self.steps_per_epoch + step)
+        return heads
+
+    def _scale(self, step: int) -> float:
+        """What the learning rates are multiplied by at a step, from 1, of the epoch under way."""
+        if self.recipe.schedule == "plateau":
+            return self.course.plateau.scale
+        done = self.course.epoch + (step - 1) / self.steps_per_epoch
+        return linear_decay(done / self.recipe.epochs, self.recipe.warmup)
+
+    def _deploy(self) -> None:
+        """Puts the weights as they stand into the network that is judged and saved."""
+        self.model.load_state_dict(self.standardizer.fold(self._average.tensors()))
+
+    @torch.no_grad()
+    def validate(self) -> Evaluation:
+        """Losses and metrics on the validation side, without dropout.
+
+        Raises:
+            StorytellerError: a loss is not finite.
+        """
+        counter = MetricsCounter()
+        sums: dict[str, float] = {name: 0.0 for names in TERMS.values() for name in names}
+        for features, labels in self._validation.in_order(EVALUATION_BATCH):
+            outputs = self.model(features)
+            means = torch.stack(list(loss_terms(outputs, labels).values())).tolist()
+            for name, mean in zip(sums, means, strict=True):
+                sums[name] += mean * len(labels)
+            counter.add(torch.cat(list(outputs.values()), dim=1).cpu().numpy(), labels.cpu().numpy())
+        terms = {name: total / len(self._validation) for name, total in sums.items()}
+        losses = self._losses([sum(terms[name] for name in names) for names in TERMS.values()])
+        for name, value in losses.heads.items():
+            if not math.isfinite(value):
+                raise StorytellerError(f"epoch {self.course.epoch}: the validation loss of head {name} is {value}")
+        return Evaluation(losses, terms, counter.result())
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that it takes to go on, by name; with `course` they are complete."""
+        parts = {
+            "network": self.network.state_dict(),
+            "average": self._average.tensors(),
+            "optimizer": self._optimizer.tensors(),
+        }
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+    def load_state(self, tensors: Mapping[str, Tensor], course: Course) -> None:
+        """Goes on from where another trainer of the same recipe and data stood.
+
+        Raises:
+            KeyError, RuntimeError: a tensor is missing or does not fit.
+        """
+        with torch.no_grad():
+            for name, tensor in self.state().items():
+                tensor.copy_(tensors[name])
+        self.course = course
+        self._deploy()
+
+    def synchronize(self) -> None:
+        """Takes over the tensors of the first process, so that all begin with the same bits."""
+        distributed.take_over([*self.state().values(), *self.standardizer])
+        self._deploy()
+
+    def _losses(self, heads: list[float]) -> Losses:
+        total = sum(weight * loss for weight, loss in zip(self.recipe.head_weights.values(), heads, strict=True))
+        return Losses(total, dict(zip(HEADS, heads, strict=True)))
+
+    def _complaint(self, heads: Tensor, step: int) -> str:
+        place = f"epoch {self.course.epoch + 1}, step {step}"
+        advice = f"{_ADVICE}; the weights before this step are kept"
+        for name, value in zip(HEADS, heads.tolist(), strict=True):
+            if not math.isfinite(value):
+                return f"{place}: the loss of head {name} is {value}; {advice}"
+        # The heads come first: what is wrong in one of them reaches the trunk too.
+        parts = {f"head {name}": head for name, head in self.network.model.heads.items()}
+        parts |= {"the trunk": self.network.model.trunk, "the second reading": self.network.dominant}
+        for name, part in parts.items():
+            norm = float(get_total_norm([p.grad for p in part.parameters() if p.grad is not None]))
+            if not math.isfinite(norm):
+                return f"{place}: the gradient norm of {name} is {norm}; {advice}"
+        return f"{place}: the gradient norm of the whole network is beyond float32; {advice}"

@@ -1,0 +1,248 @@
+"""`train-character-model`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from storyteller_schema.common.console import command, err, out, print_json
+from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.errors import WrongValue
+from storyteller_schema.common.hints import hint
+from storyteller_schema.common.options import (
+    INPUT,
+    OUTPUT_FOLDER,
+    json_option,
+    judging,
+    option,
+    refuse_beside,
+    words_given,
+)
+from storyteller_schema.common.settings import ARTIFACTS, training_file
+
+from storyteller_trainer.character.data.data_files import find_shards
+from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
+from storyteller_trainer.commands.recipe_options import device_option, recipe_options
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
+from storyteller_trainer.runs.folder import CHARACTER_RUN
+from storyteller_trainer.runs.launch import launch, one_voice, started_by_torchrun
+from storyteller_trainer.runs.recipe_values import values
+from storyteller_trainer.runs.threads import AUTO, limit_spinning, threads_option
+from storyteller_trainer.sample.fallback import sample_character_file
+
+#: The file of the user's `training-data/` that is trained on when none is named.
+TRAINING_FILE = "low_fantasy_folklore.jsonl"
+#: This command, for `python -m`.
+MODULE = "storyteller_trainer.character"
+
+
+@command("train-character-model")
+@click.argument("data", nargs=-1, type=INPUT)
+@option(
+    "-o",
+    "--output-dir",
+    type=OUTPUT_FOLDER,
+    default=CHARACTER_RUN,
+    show_default=True,
+    help="Where checkpoints and history go.",
+    section="Run",
+)
+@option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.", section="Run")
+@device_option("Run")
+@threads_option("Run")
+@option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Train by that many.",
+    section="Run",
+)
+@option(
+    "--validate-only",
+    is_flag=True,
+    help="List every problem of DATA and its shape; train nothing.",
+    section="Data",
+)
+@option(
+    "--cache-dir",
+    type=OUTPUT_FOLDER,
+    default=ARTIFACTS / "cache",
+    show_default=True,
+    help="Where parsed data is kept for the next start.",
+    section="Data",
+)
+@option(
+    "--memory-limit",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="GB of features up to which DATA is held in memory; more is read from the cache in blocks.",
+    section="Data",
+)
+@option(
+    "--recipe",
+    "preset",
+    type=click.Choice(list(RECIPES)),
+    help=f"The values that no option gives. [{DEFAULT_RECIPE}]",
+    section="Recipe",
+)
+@recipe_options(RECIPES)
+@json_option
+def main(data: tuple[Path, ...], processes: int, validate_only: bool, as_json: bool, **settings: Any) -> None:
+    """Train the character model on DATA: JSONL files (plain or gzip), folders of them, or patterns ('data/*.jsonl').
+
+    Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on
+    the spot, when that is not set. Ctrl-C stops after the step under way with exit code 130; --resume then goes on
+    from the last complete epoch, as it does after a crash. With --processes N, N processes share the work of every
+    batch; docs/scale.md says when that pays, and how to use several machines.
+
+    \b
+    Example:
+      generate-training-data -o artifacts/data/character.jsonl
+      train-character-model artifacts/data/character.jsonl --epochs 50
+    """
+    with one_voice():
+        if validate_only:
+            refuse_beside("--validate-only trains nothing", "resume", "preset", *values(Recipe))
+        _check(data, processes, **settings)
+        if validate_only:
+            _validate(_places(data), as_json)
+        elif processes > 1 and not started_by_torchrun():
+            # Each process is given the arguments of this one, and comes to the next branch. The variable that may have
+            # fixed the number of threads is set for all of them by `launch`.
+            automatic = ["--threads", AUTO] if settings["threads"] is None else []
+            raise click.exceptions.Exit(launch(processes, MODULE, [*sys.argv[1:], *automatic]))
+        else:
+            _train(data, as_json, processes=processes, **settings)
+
+
+def _check(
+    data: tuple[Path, ...],
+    processes: int,
+    *,
+    preset: str | None,
+    resume: bool,
+    device: str,
+    memory_limit: float,
+    output_dir: Path,
+    cache_dir: Path,
+    threads: int | None,
+    **options: Any,
+) -> None:
+    """What can be known to be wrong before PyTorch is imported.
+
+    Raises:
+        WrongValue: naming the argument.
+    """
+    if not resume:  # whose recipe stands in the run
+        RECIPES[preset or DEFAULT_RECIPE].with_options(**options)
+    if not memory_limit >= 0:  # nor NaN
+        raise WrongValue(f"{memory_limit:g} is not 0 or more", "memory_limit")
+    if processes > 1 and device.startswith("mps"):
+        raise WrongValue(f"several processes cannot train on {device}; add --device cpu", "processes", "device")
+    if processes > 1 and device.startswith("cuda:"):
+        raise WrongValue(
+            f"{processes} processes cannot share {device}; say cuda, and each takes a device of its own",
+            *("processes", "device"),
+        )
+    own = None if data else training_file(TRAINING_FILE)
+    with judging("data"):
+        for file in find_shards(data or filter(None, [own])):
+            check_file(file, CHARACTER_MAKER)
+
+
+def notify(line: str) -> None:
+    """A line for the user, beside the result."""
+    err.print(line)
+
+
+def _validate(places: tuple[Path, ...], as_json: bool) -> None:
+    with importing():
+        from storyteller_trainer.character.data.survey import survey, survey_tables
+
+    found = survey(find_shards(places))
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(found))
+    else:
+        for problem in found.first_problems:
+            out.print(problem)
+        if found.problems > len(found.first_problems):
+            out.print(f"... and {found.problems - len(found.first_problems)} more")
+        for table in survey_tables(found):
+            out.print(table)
+    if found.problems or not found.examples:
+        raise click.exceptions.Exit(1)
+
+
+def _places(data: tuple[Path, ...], say: Callable[[str], None] = notify) -> tuple[Path, ...]:
+    return data or (training_file(TRAINING_FILE) or sample_character_file(say),)
+
+
+def _train(
+    data: tuple[Path, ...],
+    as_json: bool,
+    *,
+    processes: int,
+    output_dir: Path,
+    cache_dir: Path,
+    device: str,
+    preset: str | None,
+    resume: bool,
+    memory_limit: float,
+    threads: int | None,
+    **options: Any,
+) -> None:
+    limit_spinning()
+    with importing():
+        import msgspec
+
+        from storyteller_trainer.character.data.shards import load_shards
+        from storyteller_trainer.character.training.run import Interrupted, train_character_model
+        from storyteller_trainer.character.training.summary import closing_lines, summary_tables
+        from storyteller_trainer.runs import distributed
+        from storyteller_trainer.runs.device import choose_device, describe_device
+
+    place = distributed.own_device(choose_device(device))
+    with distributed.process_group(place):
+        say = notify if distributed.is_leader() else _ignore
+        places = distributed.one_before_the_others(lambda: _places(data, say))
+        dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
+        for line in (dataset.describe(), *dataset.notices, distributed.describe(describe_device(place))):
+            say(line)
+        try:
+            summary = train_character_model(
+                dataset,
+                output_dir,
+                place,
+                preset=preset,
+                options=options,
+                resume=resume,
+                memory_limit=memory_limit * 1e9,
+                threads=threads,
+                notify=say,
+            )
+        except Interrupted as stopped:
+            same = words_given("output_dir", "device", "cache_dir", "memory_limit")
+            again = hint("train-character-model", *same, "--resume", data=places, processes=processes)
+            say(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
+            say(f"  {again}")
+            raise click.exceptions.Exit(130) from None
+        if not distributed.is_leader():
+            return
+    if as_json:
+        print_json(msgspec.to_builtins(summary))
+        return
+    for table in summary_tables(summary):
+        out.print(table)
+    for line in closing_lines(summary):
+        out.print(line)
+
+
+def _ignore(line: str) -> None:
+    """Only one of several processes speaks."""

@@ -1,0 +1,1 @@
+"""From event data files to encoded sentences."""

@@ -1,0 +1,158 @@
+"""From examples to tokens, labels and batches.
+
+Shapes: B sentences in a batch, S tokens of its longest one, K = 8 event kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from storyteller_schema.contract.events import IGNORE_INDEX, MAX_SEQ_LENGTH, EventKind, Span
+from storyteller_schema.contract.spans import TextOffsets, assemble_spans, encode_bio
+from tokenizers import Encoding, Tokenizer
+from torch import Tensor
+
+from storyteller_trainer.events.data.example import EventExample
+
+#: What the engine fills up with, whatever the tokenizer's own padding token is; the attention mask is 0 there.
+PAD_ID = 0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One example as a model sees it."""
+
+    #: [tokens] int64, at most 128, special tokens included.
+    ids: NDArray[np.int64]
+    #: [K] float32, 1 where the kind holds.
+    kinds: NDArray[np.float32]
+    #: [tokens] int64, index into BIO_LABELS; IGNORE_INDEX for special tokens.
+    labels: NDArray[np.int64]
+    #: Each token's bytes in the text.
+    offsets: list[tuple[int, int]]
+    #: True for a token that stands for no text.
+    special: list[bool]
+    #: The annotated entities, in bytes, those included that the labels cannot express.
+    spans: list[Span]
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """A set of examples, encoded, and what of it the labels cannot express."""
+
+    items: list[Encoded]
+    #: Texts of more than 128 tokens, which are cut as the engine cuts them.
+    cut_texts: int
+    #: Entities behind that cut, or through it.
+    cut_entities: int
+    #: Entities that begin or end inside a token; their labels cover the whole token.
+    unaligned_entities: int
+
+    def notices(self) -> list[str]:
+        """One line for each thing that is lost; none when nothing is."""
+        lines = []
+        if self.cut_texts:
+            lines.append(
+                f"{self.cut_texts} texts were cut after {MAX_SEQ_LENGTH} tokens: {self.cut_entities} entities lost"
+            )
+        if self.unaligned_entities:
+            lines.append(
+                f"{self.unaligned_entities} entities begin or end inside a token; no model can find them exactly"
+            )
+        return lines
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+    """Tokens of each text, special tokens included, cut after 128 as the engine cuts, not padded."""
+    tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_SEQ_LENGTH)
+    return tokenizer.encode_batch(list(texts))
+
+
+def byte_offsets(encoding: Encoding, text: str) -> list[tuple[int, int]]:
+    """Each token's start and end in bytes of UTF-8; the tokenizer counts characters."""
+    if text.isascii():
+        return list(encoding.offsets)
+    to_byte = TextOffsets(text).to_byte
+    return [(to_byte(start), to_byte(end)) for start, end in encoding.offsets]
+
+
+def encode(examples: Sequence[EventExample], tokenizer: Tokenizer) -> Encodings:
+    """Tokenises and labels examples."""
+    items: list[Encoded] = []
+    cut_texts = cut_entities = unaligned = 0
+    for example, encoding in zip(examples, tokenize(tokenizer, [e.text for e in examples]), strict=True):
+        offsets = byte_offsets(encoding, example.text)
+        special = [bool(flag) for flag in encoding.special_tokens_mask]
+        spans = [Span(entity.start, entity.end, entity.category) for entity in example.entities]
+        labels = encode_bio(spans, offsets, special)
+        cut = len(encoding.overflowing) > 0
+        end = max((end for _, end in offsets), default=0)
+        lost = sum(span.end > end for span in spans) if cut else 0
+        found = assemble_spans(labels.tolist(), [1.0] * len(labels), offsets, special)
+        cut_texts += cut
+        cut_entities += lost
+        unaligned += len(set(spans) - set(found)) - lost
+        kinds = np.zeros(len(EventKind), np.float32)
+        kinds[[kind.position for kind in example.event_kinds]] = 1
+        items.append(Encoded(np.array(encoding.ids, np.int64), kinds, labels, offsets, special, spans))
+    return Encodings(items, cut_texts, cut_entities, unaligned)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences of one step, right-padded to the longest."""
+
+    #: [B, S] int64.
+    input_ids: Tensor
+    #: [B, S] int64, 1 for a token, 0 for padding.
+    attention_mask: Tensor
+    #: [B, K] float32.
+    kinds: Tensor
+    #: [B, S] int64, IGNORE_INDEX for padding and special tokens.
+    labels: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(*(tensor.to(device) for tensor in vars(self).values()))
+
+
+def collate(items: Sequence[Encoded], length: int | None = None) -> Batch:
+    """Pads to the longest item, or to `length`."""
+    width = length or max(len(item.ids) for item in items)
+    ids = np.full((len(items), width), PAD_ID, np.int64)
+    mask = np.zeros((len(items), width), np.int64)
+    labels = np.full((len(items), width), IGNORE_INDEX, np.int64)
+    for row, item in enumerate(items):
+        ids[row, : len(item.ids)] = item.ids
+        mask[row, : len(item.ids)] = 1
+        labels[row, : len(item.ids)] = item.labels
+    kinds = np.stack([item.kinds for item in items])
+    return Batch(*(torch.from_numpy(array) for array in (ids, mask, kinds, labels)))
+
+
+#: Batches of similar length are cut from pools of this many batches: enough to find equals, and still mixed.
+POOL_BATCHES = 50
+
+
+def training_order(lengths: Sequence[int], batch_size: int, generator: torch.Generator) -> list[list[int]]:
+    """Batches for one epoch: every example once, of similar length within a batch, batches in random order."""
+    shuffled = torch.randperm(len(lengths), generator=generator).tolist()
+    pool = batch_size * POOL_BATCHES
+    batches: list[list[int]] = []
+    for start in range(0, len(shuffled), pool):
+        by_length = sorted(shuffled[start : start + pool], key=lambda index: lengths[index])
+        batches += [by_length[first : first + batch_size] for first in range(0, len(by_length), batch_size)]
+    return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def evaluation_order(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Batches of similar length, each example once."""
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

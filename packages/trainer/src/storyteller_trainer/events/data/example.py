@@ -1,0 +1,35 @@
+"""One example of the event data: a sentence, the kinds of event it tells and the entities it names."""
+
+from __future__ import annotations
+
+import msgspec
+from storyteller_schema.contract.enums import ActionType
+from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of the text that names somebody or something."""
+
+    #: Where the span begins and ends (exclusive), in bytes of the text's UTF-8, as the engine's generator counts.
+    start: int
+    end: int
+    #: The span itself, so that a reader can tell whether a file counts bytes or characters.
+    text: str
+    category: EntityCategory
+    role: EntityRole
+
+
+class EventExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of an event data file."""
+
+    id: str
+    text: str
+    register: Register
+    #: At least one; the first is the primary kind.
+    event_kinds: list[EventKind]
+    #: What the sentence's actor does, only where somebody acts.
+    action_type: ActionType | None = None
+    #: In order of their start, never overlapping.
+    entities: list[Entity]
+    #: The template the text was made from. Only this workspace's sample data has it; the engine's files do not.
+    template: str | None = None

@@ -1,0 +1,173 @@
+"""One line of an event data file: what it says, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from storyteller_schema.contract.enums import ActionType, WireEnum
+from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
+from storyteller_schema.contract.spans import TextOffsets
+
+from storyteller_trainer.events.data.example import Entity, EventExample
+from storyteller_trainer.reading.problems import Problem, ProblemKind
+
+_decode = msgspec.json.Decoder(EventExample).decode
+
+#: The keys whose values are enum variants, for the list of what is allowed.
+_ENUMS: dict[str, type[WireEnum]] = {
+    "register": Register,
+    "event_kinds": EventKind,
+    "action_type": ActionType,
+    "category": EntityCategory,
+    "role": EntityRole,
+}
+
+
+class Reading(StrEnum):
+    """What the offsets of a record count."""
+
+    BYTES = "bytes"
+    CHARACTERS = "characters"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sound line, its offsets not yet converted."""
+
+    line: int
+    example: EventExample
+    #: The readings under which every entity's offsets give its text: one of them, or both. Both nearly always name the
+    #: same places then; `aé aa` is an exception, which has an `a` at byte 4 and another at character 4.
+    readings: frozenset[Reading]
+
+    def in_bytes(self, reading: Reading) -> EventExample:
+        """The example with its offsets in bytes and its entities in the order of the text."""
+        entities = sorted(self.example.entities, key=lambda entity: entity.start)
+        if reading is Reading.CHARACTERS and not self.example.text.isascii():
+            to_byte = TextOffsets(self.example.text).to_byte
+            entities = [
+                msgspec.structs.replace(entity, start=to_byte(entity.start), end=to_byte(entity.end))
+                for entity in entities
+            ]
+        return msgspec.structs.replace(self.example, entities=entities)
+
+
+def parse_line(line: bytes, number: int) -> Record | list[Problem]:
+    """What a line says, or what is wrong with it."""
+    try:
+        example = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return [_decode_problem(line, number, error)]
+    source = example.text.encode()
+    readings = frozenset(
+        reading
+        for reading in Reading
+        if all(_slice(entity, example.text, source, reading) == entity.text for entity in example.entities)
+    )
+    problems = list(_content_problems(example, number))
+    if not readings and not problems:
+        problems = list(_offset_problems(example, number))
+    return problems or Record(number, example, readings)
+
+
+def _slice(entity: Entity, text: str, source: bytes, reading: Reading) -> str | None:
+    """The stretch that the offsets name; None where they name none."""
+    size = len(source) if reading is Reading.BYTES else len(text)
+    if not 0 <= entity.start < entity.end <= size:
+        return None
+    if reading is Reading.CHARACTERS:
+        return text[entity.start : entity.end]
+    return source[entity.start : entity.end].decode(errors="replace")
+
+
+def _content_problems(example: EventExample, number: int) -> Iterator[Problem]:
+    """Whatever is wrong with the values, offsets aside."""
+    if not example.text.strip():
+        yield Problem(
+            line=number,
+            kind=ProblemKind.EMPTY,
+            field="text",
+            found=repr(example.text),
+            expected="a sentence is expected",
+        )
+    if not example.event_kinds:
+        expected = f"one or more of {', '.join(EventKind)} are expected"
+        yield Problem(line=number, kind=ProblemKind.EMPTY, field="event_kinds", found="[]", expected=expected)
+    order = sorted(range(len(example.entities)), key=lambda index: example.entities[index].start)
+    for first, second in pairwise(order):
+        before, after = example.entities[first], example.entities[second]
+        if after.start < before.end:
+            yield Problem(
+                line=number,
+                kind=ProblemKind.OVERLAP,
+                field=f"entities[{second}]",
+                found=f"{after.text!r} {after.start}-{after.end} and entities[{first}] {before.text!r} "
+                f"{before.start}-{before.end}",
+                expected="each stretch of the text may belong to one entity only",
+            )
+
+
+def _offset_problems(example: EventExample, number: int) -> Iterator[Problem]:
+    """The entities whose text neither reading gives; if each has one, the record mixes the two."""
+    source = example.text.encode()
+    slices = [{r: _slice(entity, example.text, source, r) for r in Reading} for entity in example.entities]
+    wrong = [index for index, entity in enumerate(example.entities) if entity.text not in slices[index].values()]
+    for index in wrong or range(len(slices)):
+        entity = example.entities[index]
+        readings = " and ".join(
+            f"as {reading} {'outside the text' if found is None else repr(found)}"
+            for reading, found in slices[index].items()
+        )
+        yield Problem(
+            line=number,
+            kind=ProblemKind.OFFSETS,
+            field=f"entities[{index}]",
+            found=f"{entity.start}-{entity.end} gives {readings}",
+            expected=f"the entity's own text is {entity.text!r}"
+            + ("" if wrong else "; no one reading fits all entities of this record"),
+        )
+
+
+def _decode_problem(line: bytes, number: int, error: Exception) -> Problem:
+    """Why a line could not be decoded. msgspec stops at the first fault, so there is one."""
+
+    def problem(kind: ProblemKind, field: str, found: str, expected: str) -> Problem:
+        return Problem(line=number, kind=kind, field=field, found=found, expected=expected)
+
+    if isinstance(error, UnicodeDecodeError):
+        return problem(ProblemKind.ENCODING, "", f"byte {error.object[error.start]:#04x}", "save the file as UTF-8")
+    if not isinstance(error, msgspec.ValidationError):
+        if not line.endswith(b"\n"):
+            return problem(ProblemKind.TRUNCATED, "", str(error), "the last line is incomplete: copy the file again")
+        return problem(ProblemKind.JSON, "", str(error), "one JSON object a line is expected")
+    what, _, where = str(error).partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
+        field = f"{path}.{missing[1]}" if path else missing[1]
+        return problem(ProblemKind.KEY, field, "there is none", "every record needs this key")
+    key = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
+    if what.startswith("Invalid enum value") and key in _ENUMS:
+        expected = f"one of {', '.join(_ENUMS[key].labels())} is expected"
+        return problem(ProblemKind.VALUE, path, what.removeprefix("Invalid enum value "), expected)
+    expected, _, found = what.partition(", got ")
+    expected = f"{expected[0].lower()}{expected[1:]}".replace("`", "")
+    return problem(ProblemKind.TYPE, path, _value_at(line, path) or found.strip("`"), expected)
+
+
+def _value_at(line: bytes, path: str) -> str:
+    """The value at a path such as `entities[0].start`, as JSON, shortened; empty when the line goes on as no JSON."""
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    for key, index in re.findall(r"(\w+)|\[(\d+)\]", path):
+        value = value[key] if key else value[int(index)]
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,114 @@
+"""Which examples train, which choose the epoch, and which two sets are kept for the final score.
+
+One trained model is scored on two sets that it never saw. Whole skeletons (or templates, where the data names them) are
+set aside first, some of every event kind: the unseen skeletons. Of what remains, single examples are drawn, stratified
+by primary kind: the random set, whose sentences are new but made as those in training are. What a model scores better
+on the second than on the first is what it merely memorised.
+
+The epoch is chosen on a third, separate set, drawn as `Strategy` says; no score that is reported was ever looked at for
+that. The parts depend on the seed and the texts alone: not on the order of the file, the task or the encoder. The
+unseen skeletons are the same under either strategy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.events import EventKind
+
+from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.data.skeleton import split_group
+from storyteller_trainer.events.training.recipe import Strategy
+
+#: The share of each kind's examples that the unseen skeletons hold, as near as whole skeletons allow.
+SKELETON_SHARE = 0.15
+#: The share of each kind's remaining examples in the random set, and likewise in the validation set.
+RANDOM_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Split:
+    """The four parts of a data set. Together they hold every example once."""
+
+    train: list[EventExample]
+    validation: list[EventExample]
+    random: list[EventExample]
+    """Held out: new sentences of skeletons that are in training."""
+
+    skeletons: list[EventExample]
+    """Held out: skeletons that are not in training."""
+
+
+def split(examples: list[EventExample], strategy: Strategy, seed: int) -> Split:
+    """Splits a data set.
+
+    Equal texts stay together, so that no sentence is both trained on and scored. A kind with one skeleton keeps it in
+    training, and with two gives one to the unseen and none to validation.
+
+    Raises:
+        StorytellerError: a part would be empty.
+    """
+    rest, skeletons = _draw_groups(examples, split_group, SKELETON_SHARE, seed, "skeletons")
+    if strategy is Strategy.SKELETON:
+        rest, validation = _draw_groups(rest, split_group, SKELETON_SHARE, seed, "validation")
+        rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
+    else:
+        rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
+        rest, validation = _draw_groups(rest, _text, RANDOM_SHARE / (1 - RANDOM_SHARE), seed, "validation")
+    parts = Split(rest, validation, random, skeletons)
+    for name in ("train", "validation", "random", "skeletons"):
+        if not getattr(parts, name):
+            raise StorytellerError(
+                f"the {name} part of the split is empty: {len(examples)} examples have "
+                f"{len({split_group(example) for example in examples})} skeletons; more varied data is needed"
+            )
+    return parts
+
+
+def _text(example: EventExample) -> str:
+    return example.text
+
+
+def _draw_groups(
+    examples: list[EventExample], group: Callable[[EventExample], str], share: float, seed: int, part: str
+) -> tuple[list[EventExample], list[EventExample]]:
+    """Takes whole groups out of every kind, in an order drawn by hashing, until `share` of its examples is reached.
+
+    A group's kind is the primary kind of most of its examples. Each kind keeps at least one group. Both results are in
+    the order of `examples`.
+    """
+    members: dict[str, list[EventExample]] = defaultdict(list)
+    for example in examples:
+        members[group(example)].append(example)
+    by_kind: dict[EventKind, list[str]] = defaultdict(list)
+    for key, group_members in members.items():
+        by_kind[_usual_kind(group_members)].append(key)
+    taken: set[str] = set()
+    for keys in by_kind.values():
+        keys.sort(key=lambda key: _draw(seed, part, key))
+        wanted = share * sum(len(members[key]) for key in keys)
+        count = 0
+        for key in keys[1:]:
+            # The group that crosses the mark is taken only if that comes nearer to it than stopping.
+            if count and count + len(members[key]) / 2 > wanted:
+                continue
+            taken.add(key)
+            count += len(members[key])
+            if count >= wanted:
+                break
+    kept = [example for example in examples if group(example) not in taken]
+    return kept, [example for example in examples if group(example) in taken]
+
+
+def _usual_kind(examples: Iterable[EventExample]) -> EventKind:
+    kinds = [example.event_kinds[0] for example in examples]
+    return max(EventKind, key=kinds.count)
+
+
+def _draw(seed: int, part: str, key: str) -> bytes:
+    """A number that looks random and depends on nothing but the seed, the part and the key."""
+    return hashlib.sha256(f"{seed}\0{part}\0{key}".encode()).digest()

@@ -1,0 +1,1 @@
+"""The encoders and classifiers, their losses and metrics, and their checkpoint."""

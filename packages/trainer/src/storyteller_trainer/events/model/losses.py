@@ -1,0 +1,76 @@
+"""What training minimises. Shapes: B sentences, S tokens, K = 8 event kinds, L = 15 BIO labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from storyteller_schema.contract.events import BIO_LABELS, IGNORE_INDEX
+from torch import Tensor
+from torch.nn import functional
+
+from storyteller_trainer.events.data.encoding import Batch
+
+#: No label weighs more than this, however rare it is.
+MAX_LABEL_WEIGHT = 10.0
+
+
+def label_weights(labels: Iterable[NDArray[np.int64]]) -> Tensor:
+    """Inverse class frequency of each BIO label: `min(N / (L * count), 10)`, N being the number of labelled tokens.
+
+    A label that never occurs gets the largest weight, which then meets no token.
+
+    Returns:
+        [L] float32.
+    """
+    counts = np.zeros(len(BIO_LABELS), np.int64)
+    for row in labels:
+        counts += np.bincount(row[row != IGNORE_INDEX], minlength=len(BIO_LABELS))
+    weights = counts.sum() / (len(BIO_LABELS) * np.maximum(counts, 1))
+    return torch.tensor(np.minimum(np.where(counts > 0, weights, np.inf), MAX_LABEL_WEIGHT), dtype=torch.float32)
+
+
+def event_loss(logits: Tensor, kinds: Tensor) -> Tensor:
+    """Binary cross-entropy with logits, the mean over sentences and kinds.
+
+    Args:
+        logits: [B, K].
+        kinds: [B, K] float, 1 where the kind holds.
+
+    Returns:
+        A scalar.
+    """
+    return functional.binary_cross_entropy_with_logits(logits, kinds)
+
+
+def ner_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy weighted by label, the weighted mean over labelled tokens: `sum(w[y] * -log p[y]) / sum(w[y])`.
+
+    Args:
+        logits: [B, S, L].
+        labels: [B, S] int64; IGNORE_INDEX is left out.
+        weights: [L].
+
+    Returns:
+        A scalar; 0 when no token is labelled.
+    """
+    if not bool((labels != IGNORE_INDEX).any()):
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORE_INDEX)
+
+
+def task_losses(logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+    """The loss of each task that the model has logits for: `event` and/or `ner`, each a scalar.
+
+    Args:
+        logits: as `models.named_logits` gives them.
+        weights: [L], of the labels.
+    """
+    losses = {}
+    if "event" in logits:
+        losses["event"] = event_loss(logits["event"], batch.kinds)
+    if "ner" in logits:
+        losses["ner"] = ner_loss(logits["ner"], batch.labels, weights)
+    return losses

@@ -1,0 +1,1 @@
+"""From encoded sentences to a trained classifier in a run folder."""

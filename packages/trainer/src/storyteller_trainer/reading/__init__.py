@@ -1,0 +1,1 @@
+"""From bytes to lines, and what is wrong with them."""

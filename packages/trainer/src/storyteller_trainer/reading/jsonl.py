@@ -1,0 +1,107 @@
+"""Reading a JSONL file line by line, plain or gzip, with the errors that a user can cause."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import StrPath
+from storyteller_schema.common.hints import hint
+
+#: The commands that make sample data.
+CHARACTER_MAKER = "generate-training-data"
+EVENT_MAKER = "generate-event-data"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+#: Bytes read at once. Python's own 8 KiB hold two lines of a training file, so that most are put together from pieces.
+_BUFFER = 1 << 18
+
+
+class DataGoneError(Exception):
+    """The data of an earlier run cannot be had any more; the message says why, as the first half of a sentence."""
+
+
+def check_file(path: StrPath, maker: str | None = None) -> None:
+    """Refuses what cannot be a training file.
+
+    Args:
+        maker: the command that makes sample data of this kind.
+
+    Raises:
+        StorytellerError: nothing is there, it is a folder, it is empty, or its name is not UTF-8.
+    """
+    path = Path(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise StorytellerError(f"{os.fsencode(path)!r}: the name is not UTF-8; give the file another one") from None
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        advice = f"`{hint(maker, '--output', path)}` makes sample data there" if maker else "name another"
+        raise StorytellerError(f"{path}: no such file; {advice}") from None
+    except OSError as error:
+        raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise StorytellerError(f"{path}: is a folder; name one JSONL file in it")
+    if found.st_size == 0:
+        raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
+
+
+def check_name(path: Path) -> None:
+    """
+    Raises:
+        StorytellerError: it is not the name of a JSONL file, plain or gzip.
+    """
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise StorytellerError(
+            f"{path}: training data is written as JSONL; choose a name ending in .jsonl or .jsonl.gz"
+        )
+
+
+def sha256(path: StrPath) -> str:
+    """SHA-256, hex, of the bytes on disk (of the compressed bytes, where the file is compressed)."""
+    path = Path(path)
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
+    """Line numbers (from 1) and lines with their line ends. Blank lines and a UTF-8 byte order mark are skipped.
+
+    Whether a file is gzip is told by its first bytes, whatever its name is.
+
+    Raises:
+        StorytellerError: the file cannot be read, or its compression is damaged or cut off.
+    """
+    path = Path(path)
+    with _opened(path) as raw:
+        packed = raw.read(2) == _GZIP_MAGIC
+        raw.seek(0)
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(_UTF8_BOM)
+                if not line.isspace() and line:
+                    yield number, line
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise StorytellerError(
+                f"{path}: the gzip data is damaged or cut off after line {number} ({error}); copy the file again"
+            ) from error
+
+
+def _opened(path: Path) -> BufferedReader:
+    try:
+        return BufferedReader(path.open("rb", buffering=0), _BUFFER)
+    except OSError as error:
+        raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Sample data for the event classifiers, from templates and hand-written prose."""

@@ -1,0 +1,288 @@
+"""Several processes are one run: the same numbers, one writer, one voice, and an end when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_trainer.character.training.training_network import SharedDropout
+from storyteller_trainer.commands import train_character_model
+from storyteller_trainer.commands.train_character_model import MODULE, main
+from storyteller_trainer.runs import distributed
+from storyteller_trainer.runs.distributed import Share
+from storyteller_trainer.runs.launch import launch
+
+#: No batch of this size can be divided evenly, nor can the last one, of 27.
+OPTIONS = ("--device", "cpu", "--batch-size", "51")
+COMMAND = (sys.executable, "-c", f"from {MODULE} import main; main()")
+LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python")
+#: Seconds. Far more than is needed, so that a busy machine fails no test, and a hanging one all the same ends.
+PATIENCE = 120
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a command whose processes are ended after the test, whatever became of it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen([*map(str, arguments)], stdout=pipe, stderr=pipe, text=True, env=environment))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def alone(*arguments: str | Path) -> None:
+    done = CliRunner().invoke(main, [*map(str, arguments), *OPTIONS])
+    assert done.exit_code == 0, done.output
+
+
+def losses(folder: str) -> list[float]:
+    """Validation losses, by epoch."""
+    history = Path(folder) / "history.jsonl"
+    rows = history.read_text().splitlines() if history.exists() else []
+    return [json.loads(row)["validation"]["total"] for row in rows]
+
+
+def wait_for_epochs(process: subprocess.Popen[str], folder: str, number: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(losses(folder)) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the run does not get on"
+        time.sleep(0.02)
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a process has started, oldest first."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [[int(number) for number in line.split()] for line in listed.splitlines()]
+    return sorted(pid for pid, parent in pairs if parent == process.pid)
+
+
+@pytest.mark.parametrize(("parts", "shares"), [(1, 1), (3, 1), (4, 2), (7, 3)])
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 256])
+def test_the_shares_of_a_batch_are_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, total: int, parts: int, shares: int
+) -> None:
+    monkeypatch.setattr(distributed, "size", lambda: 3)
+    means, counted = torch.zeros(1), list[int]()
+    values = torch.randn(total)
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        of_process = distributed.shares(total, parts)
+        assert [share.first for share in of_process] == [True] + [False] * (shares - 1)
+        for share in of_process:
+            own = list(range(total))[share.rows]
+            assert own, "a mean needs a row"
+            counted += own if share.weight else []
+            means += values[share.rows].mean() * share.weight
+    assert counted == list(range(total))
+    torch.testing.assert_close(means[0], values.mean())
+
+
+def test_one_process_has_the_whole_batch() -> None:
+    assert distributed.shares(7) == [Share(slice(0, 7), 7, 1.0, first=True)]
+    assert distributed.is_leader()
+    assert distributed.by_leader(lambda: 5, int) == 5
+
+
+def test_one_process_divides_a_batch_as_two_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [share.rows for share in distributed.shares(51, 2)]
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        assert [share.rows for share in distributed.shares(51, 2)] == [alone[rank]]
+
+
+def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
+    values = torch.randn(10, 6)
+    torch.manual_seed(3)
+    expected = torch.nn.functional.dropout(values, 0.3)
+    layer = SharedDropout(0.3)
+    for rows in (slice(0, 4), slice(4, 10)):
+        torch.manual_seed(3)
+        for part in (slice(rows.start, rows.start + 3), slice(rows.start + 3, rows.stop)):
+            layer.share = Share(part, 10, 1.0, first=part.start == rows.start)
+            assert torch.equal(layer(values[part]), expected[part])
+    assert torch.equal(layer.eval()(values), values)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("mps", "several processes cannot train on mps; add --device cpu"),
+        ("cuda:0", "2 processes cannot share cuda:0; say cuda, and each takes a device of its own"),
+        ("cuda", "2 processes need a CUDA device each, and this machine has 1; start fewer, or add --device cpu"),
+    ],
+)
+def test_a_device_that_processes_cannot_share_is_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, message: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert distributed.own_device(torch.device(device)) == torch.device(device), "one process may"
+    for name, value in {"TORCHELASTIC_RUN_ID": "run", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorytellerError, match=f"^{message}$"):
+        distributed.own_device(torch.device(device))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert distributed.own_device(torch.device("cuda")) == torch.device("cuda:1")
+    assert distributed.own_device(torch.device("cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("number", ["0", "x", "1.5"])
+def test_a_number_of_processes_that_is_none_is_wrong_use(number: str) -> None:
+    done = CliRunner().invoke(main, ["--processes", number])
+    assert done.exit_code == 2
+    assert f"Invalid value for '--processes': {number}" in done.stderr.replace("'" + number + "'", number)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "expected"),
+    [
+        ((), None, ["--threads", "auto"]),
+        (("--threads", "auto"), None, ["--threads", "auto"]),
+        (("--threads", "3"), None, []),
+        ((), "3", []),
+    ],
+)
+def test_what_torchrun_sets_is_not_taken_for_the_users_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variable: str | None, expected: list[str]
+) -> None:
+    given: list[str] = []
+
+    def launched(processes: int, module: str, arguments: list[str]) -> int:
+        given.extend(arguments)
+        return 0
+
+    monkeypatch.setattr(train_character_model, "launch", launched)
+    monkeypatch.setattr(sys, "argv", ["train-character-model", "the data"])
+    environment = {"OMP_NUM_THREADS": variable}
+    done = CliRunner().invoke(main, ["the data", "--processes", "2", *arguments], env=environment)
+    assert done.exit_code == 0, done.output
+    assert given == ["the data", *expected]
+
+
+@pytest.mark.parametrize(("variable", "expected"), [(None, "5"), ("3", "3")])
+def test_processes_are_told_how_many_threads_they_can_share(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    seen: list[str] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr("torch.distributed.run.run", lambda arguments: seen.append(os.environ["OMP_NUM_THREADS"]))
+    assert launch(2, MODULE, []) == 0
+    assert seen == [expected]
+
+
+@pytest.mark.slow
+def test_two_processes_compute_by_the_threads_of_the_first(small_jsonl: Path, start: Start) -> None:
+    arguments = [*COMMAND, str(small_jsonl), "--processes", "2", "--output-dir", "two", *OPTIONS]
+    _, messages = start(*arguments, "--epochs", "1", "--threads", "auto").communicate(timeout=PATIENCE)
+    assert re.search(r"^Computing by 1 thread a process: \d+\.\d of \d+ CPUs are free ", messages, re.MULTILINE)
+    assert json.loads(Path("two/run.json").read_text())["threads"] == 1
+    _, messages = start(*arguments, "--epochs", "1", "--threads", "2").communicate(timeout=PATIENCE)
+    assert "Computing by 2 threads a process, as --threads or OMP_NUM_THREADS says" in messages
+    assert json.loads(Path("two/run.json").read_text())["threads"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) -> None:
+    arguments = [str(small_jsonl), "--epochs", "3", "--memory-limit", "0"]
+    process = start(*COMMAND, *arguments, *OPTIONS, "--processes", "2", "--output-dir", "two", "--json")
+    alone(*arguments, "--output-dir", "one")
+    shown, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, messages
+    assert losses("two") == pytest.approx(losses("one"), abs=1e-3)
+    assert json.loads(shown) == json.loads(Path("two/run.json").read_text()), "one process speaks"
+    assert "Training on cpu, 2 processes" in messages
+    assert messages.count("Computing by ") == 1
+    assert "Computing by 1 thread a process, as --threads or OMP_NUM_THREADS says" in messages
+    assert [line.split()[1] for line in messages.splitlines() if line.startswith("epoch ")] == ["1/3", "2/3", "3/3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["default", "reference"])
+def test_one_process_that_divides_its_batches_ends_with_the_bits_of_two(
+    small_jsonl: Path, start: Start, recipe: str
+) -> None:
+    # Of the default recipe, too, with the dropout that it has no more.
+    arguments = [small_jsonl, "--recipe", recipe, "--dropout", "0.3", "--epochs", "4", *OPTIONS, "--accumulate", "2"]
+    for processes in ("1", "2"):
+        process = start(*COMMAND, *arguments, "--processes", processes, "--output-dir", processes)
+        _, messages = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, messages
+    assert losses("1") == losses("2")
+    assert Path("1/best.safetensors").read_bytes() == Path("2/best.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_resumed_by_one_process_then_two_and_stopped_by_ctrl_c(small_jsonl: Path, start: Start) -> None:
+    arguments = [str(small_jsonl), "--recipe", "reference", "--patience", "99999"]
+    endless = [*COMMAND, *arguments, *OPTIONS, "--output-dir", "run", "--epochs", "99999", "--processes", "2"]
+
+    process = start(*endless)
+    wait_for_epochs(process, "run", 2)
+    os.kill(children(process)[-1], signal.SIGKILL)
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Error: process 1 of 2 was ended by SIGKILL; complete epochs are saved, and --resume goes on" in messages
+    assert "Traceback" not in messages
+    done = len(losses("run"))
+    alone(*arguments, "--output-dir", "run", "--epochs", str(done + 2), "--resume")
+
+    process = start(*endless, "--resume")
+    wait_for_epochs(process, "run", done + 4)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    stopped, again = messages.splitlines()[-2:]
+    done = len(losses("run"))
+    assert stopped == f"stopped by Ctrl-C during epoch {done + 1}: {done} epochs are saved in run; go on with:"
+    assert again == f"  train-character-model {small_jsonl} --output-dir run --resume --processes 2"
+
+    alone(*arguments, "--output-dir", "whole", "--epochs", str(done))
+    assert losses("run") == pytest.approx(losses("whole"), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_bad_data_is_told_once(start: Start) -> None:
+    Path("bad.jsonl").write_text("oops\n")
+    process = start(*COMMAND, "bad.jsonl", "--processes", "2")
+    shown, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert shown == ""
+    assert [line.split(":")[:3] for line in messages.splitlines()] == [["Error", " bad.jsonl", " line 1"]]
+
+
+@pytest.mark.slow
+def test_processes_with_different_data_are_refused(small_jsonl: Path, start: Start) -> None:
+    shutil.copy(small_jsonl, "0.jsonl")
+    Path("1.jsonl").write_text("".join(small_jsonl.read_text().splitlines(keepends=True)[:-1]))
+    own = f'"{sys.executable}" -m {MODULE} $RANK.jsonl --device cpu'
+    process = start(*LAUNCHER, "--nproc-per-node", "2", "sh", "-c", own)
+    _, messages = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    (complaint,) = [line for line in messages.splitlines() if line.startswith("Error: ")]
+    assert complaint.startswith("Error: process 1: 1.jsonl: has SHA-256 ")
+    assert complaint.endswith("; give all processes the same files")
+    assert not Path("artifacts/character").exists()

@@ -1,0 +1,173 @@
+"""A descriptor set whose ranges are single points, and scenarios written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from storyteller_schema.contract.enums import (
+    AwarenessLevel,
+    EmotionalRegister,
+    EventType,
+    Primary,
+    Provenance,
+    SceneType,
+    TemporalLayer,
+    TopologicalRole,
+)
+from storyteller_schema.contract.features import FEATURES
+from storyteller_trainer.sample.character.array_views import feature, slots_of
+from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
+from storyteller_trainer.sample.character.descriptors import (
+    Archetype,
+    ArchetypeAxis,
+    Axis,
+    AxisModifier,
+    CharacteristicEvent,
+    Descriptors,
+    Dimension,
+    DimensionValue,
+    Dynamic,
+    Edge,
+    EmotionalProfile,
+    Genre,
+    PrimaryEmotion,
+    Profile,
+    Range,
+    SelfEdge,
+)
+from storyteller_trainer.sample.character.scenarios import Scenarios
+
+
+def at(value: float) -> Range:
+    """A range that allows one value."""
+    return Range(min=value, max=value)
+
+
+def axis(name: str, central: float, low: float, high: float) -> ArchetypeAxis:
+    return ArchetypeAxis(
+        axis_id=name,
+        central_tendency=at(central),
+        variance=at(0.1),
+        range_low=at(low),
+        range_high=at(high),
+        layer=TemporalLayer.BEDROCK,
+        provenance=Provenance.CONFIRMED,
+    )
+
+
+def archetype(name: str, *axes: ArchetypeAxis) -> Archetype:
+    primaries = (
+        PrimaryEmotion(primary_id=Primary.ANGER, intensity=at(0.5), awareness=AwarenessLevel.STRUCTURAL),
+        PrimaryEmotion(primary_id=Primary.JOY, intensity=at(1.25), awareness=AwarenessLevel.DEFENDED),
+        PrimaryEmotion(primary_id=Primary.FEAR, intensity=at(-0.25), awareness=AwarenessLevel.ARTICULATE),
+    )
+    return Archetype(
+        id=name,
+        axes=axes,
+        default_emotional_profile=EmotionalProfile(primaries=primaries),
+        default_self_edge=SelfEdge(
+            trust_competence=at(0.1),
+            trust_intentions=at(0.2),
+            trust_reliability=at(0.3),
+            affection=at(0.4),
+            debt=at(-0.5),
+            history_weight=at(1.5),
+            projection_accuracy=at(0.7),
+        ),
+    )
+
+
+@pytest.fixture
+def world() -> Descriptors:
+    """Two archetypes, one dynamic, one profile: four cells, in which everything but the labels is certain."""
+    older = DimensionValue(
+        id="older",
+        axis_modifiers=(
+            AxisModifier(axis_id="zeal", additive=0.75),
+            AxisModifier(axis_id="calm", additive=-0.25),
+            AxisModifier(axis_id="empathy", additive=0.5),
+        ),
+    )
+    edge = Edge(
+        trust_reliability=at(0.9),
+        trust_competence=at(-0.9),
+        trust_benevolence=at(0.6),
+        affection=at(0.25),
+        debt=at(1.5),
+    )
+    return Descriptors(
+        axes=tuple(Axis(id=name) for name in ("zeal", "calm", "empathy")),
+        # Given out of order; the range of zeal lies beside its central tendency on purpose.
+        archetypes=(
+            archetype("smith", axis("zeal", 0.5, 0.75, 0.25), axis("calm", 0.125, -0.5, 0.5)),
+            archetype("witch", axis("empathy", 0.25, 0.0, 0.5)),
+        ),
+        dynamics=(
+            Dynamic(
+                id="feud",
+                edge_a_to_b=edge,
+                topology_a=TopologicalRole.HUB,
+                topology_b=TopologicalRole.GATE,
+            ),
+        ),
+        profiles=(
+            Profile(
+                id="feast",
+                scene_type=SceneType.THRESHOLD,
+                tension=at(1.75),
+                cast_size=at(2.5),
+                characteristic_events=(
+                    CharacteristicEvent(
+                        event_type=EventType.EMOTE, emotional_register=EmotionalRegister.PLAYFUL, weight=0
+                    ),
+                    CharacteristicEvent(
+                        event_type=EventType.SPEECH, emotional_register=EmotionalRegister.TENDER, weight=2
+                    ),
+                ),
+            ),
+        ),
+        genres=(
+            Genre(
+                id="low_fantasy_folklore",
+                valid_archetypes=("smith", "witch"),
+                valid_dynamics=("feud",),
+                valid_profiles=("feast",),
+            ),
+        ),
+        dimensions=(Dimension(id="age", values=(older,)),),
+    )
+
+
+MakeScenario = Callable[..., Scenarios]
+
+
+@pytest.fixture
+def scenario() -> MakeScenario:
+    """Makes n equal scenarios of which only what label rules and coherence read is set."""
+
+    def make(
+        *,
+        event: EventType = EventType.SPEECH,
+        register: EmotionalRegister = EmotionalRegister.NEUTRAL,
+        tension: float = 0.5,
+        axes: Mapping[str, float] | None = None,
+        edge: Mapping[str, float] | None = None,
+        emotions: Mapping[Primary, tuple[float, AwarenessLevel]] | None = None,
+        n: int = 1,
+    ) -> Scenarios:
+        features = np.zeros((n, FEATURES.size), np.float32)
+        feature(features, "player_event.event_type")[:, event.position] = 1
+        feature(features, "player_event.emotional_register")[:, register.position] = 1
+        feature(features, "scene_context.tension")[:] = tension
+        for name, value in (edge or {}).items():
+            feature(features, f"relational_edges.{name}.central_tendency")[:] = value
+        for primary, (intensity, awareness) in (emotions or {}).items():
+            slot = slots_of(features, "emotional_state")[:, primary.position]
+            slot[:, 0] = intensity
+            slot[:, 1 + awareness.position] = 1
+        known = {**LABEL_AXES, **(axes or {})}
+        return Scenarios(features=features, axes={name: np.full(n, value, np.float32) for name, value in known.items()})
+
+    return make

@@ -1,0 +1,158 @@
+"""The template and vocabulary files hold what they should, and mistakes in such files are named."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from random import Random
+from typing import Any
+
+import pytest
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.events import EventKind, Register
+from storyteller_trainer.sample.events.templates import (
+    Draw,
+    Vocabulary,
+    load_templates,
+    parse_template,
+    parse_templates,
+)
+
+VOCABULARY = """
+[slots.thing]
+category = "OBJECT"
+words = ["lamp", "the |bell"]
+[slots.how]
+words = ["slowly"]
+[pronouns]
+I = "CHARACTER"
+[phrases.aside]
+kinds = ["SpeechAct"]
+phrases = ["saying {how}", "naming {thing:Subject}"]
+"""
+
+
+def small_vocabulary() -> Vocabulary:
+    return Vocabulary(VOCABULARY.encode(), "words.toml")
+
+
+def shipped(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("storyteller_trainer.sample.events").joinpath(name).read_text(encoding="utf-8"))
+
+
+def test_number_of_templates() -> None:
+    templates = load_templates()
+    assert len(templates) >= 60
+    assert len([template for template in templates if len(template.kinds) == 2]) >= 8
+    assert len({template.name for template in templates}) == len(templates)
+    for kind in EventKind:
+        for register in Register:
+            assert len([t for t in templates if t.kinds[0] is kind and t.register is register]) >= 10
+
+
+def test_every_slot_has_20_to_50_words() -> None:
+    for slot, entry in shipped("event_vocabulary.toml")["slots"].items():
+        assert 20 <= len(entry["words"]) <= 50, slot
+
+
+def test_every_slot_is_used() -> None:
+    vocabulary = shipped("event_vocabulary.toml")
+    texts = [text for group in shipped("event_templates.toml")["templates"] for text in group["texts"]]
+    texts += [text for phrase in vocabulary["phrases"].values() for text in phrase["phrases"]]
+    for slot in [*vocabulary["slots"], *vocabulary["pronouns"], *vocabulary["phrases"]]:
+        assert any(f"{{{slot}:" in text or f"{{{slot}}}" in text for text in texts), slot
+
+
+def test_what_a_template_draws() -> None:
+    nodes = parse_template(
+        "{I:Actor} hold (the {thing:Target}|[Rose|CHARACTER:Target])(, {aside}|).", small_vocabulary(), ""
+    )
+    drawn = set()
+    for seed in range(100):
+        draw = Draw(Random(seed))
+        for node in nodes:
+            node.draw(draw)
+        text = "".join(piece.text for piece in draw.pieces)
+        drawn.add(text)
+        assert draw.kinds == ([EventKind.SPEECH_ACT] if "," in text else [])
+        assert all(piece.text != "the bell" for piece in draw.pieces)
+    # No sentence names one thing twice, so "the lamp, naming lamp" does not come up.
+    assert {text for text in drawn if "Rose" in text} == {
+        "I hold Rose.",
+        "I hold Rose, saying slowly.",
+        "I hold Rose, naming lamp.",
+        "I hold Rose, naming the bell.",
+    }
+    assert "I hold the lamp, naming the bell." in drawn
+    assert "I hold the lamp, naming lamp." not in drawn
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("The {lantern:Target}.", "nothing to fill {lantern:Target} with"),
+        ("The {thing}.", "{thing} needs a role"),
+        ("The {thing:Hero}.", "EntityRole has no 'Hero'"),
+        ("Go {how:Target}.", "needs no role"),
+        ("Go {aside:Target}.", "nothing to fill {aside:Target} with"),
+        ("Go (now|later.", "'(' without its counterpart"),
+        ("Go now|later.", "'|' without its counterpart"),
+        ("Go now).", "')' without its counterpart"),
+        ("Go {how.", "'{' without its counterpart"),
+        ("Go [how].", "no [text|CATEGORY:Role]"),
+        ("Go how].", "no [text|CATEGORY:Role]"),
+    ],
+)
+def test_a_bad_template_is_named(text: str, message: str) -> None:
+    with pytest.raises(StorytellerError) as caught:
+        parse_template(text, small_vocabulary(), "sentences.toml")
+    assert str(caught.value).startswith(f"sentences.toml: {text!r}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('category = "OBJECT"', 'category = "THING"', "Invalid enum value 'THING' - at `$.slots[...].category`"),
+        ('"lamp", ', '"lamp", "lamp", ', "slots.thing has a word that is empty or stands there twice: 'lamp'"),
+        ('"lamp", ', '" ", ', "slots.thing has a word that is empty"),
+        ('"the |bell"', '"the |"', "slots.thing has a word that is empty"),
+        ("[phrases.aside]", "[phrases.thing]", "phrases.thing is empty or has the name of a slot"),
+        ("saying {how}", "saying {aside}", "phrases.aside: 'saying {aside}': nothing to fill {aside} with"),
+        ("kinds = [", "kind = [", "contains unknown field `kind`"),
+        ('words = ["slowly"]', "words = []", "slots.how has no words"),
+        ('words = ["slowly"]', "words = [", "words.toml: "),
+    ],
+)
+def test_a_bad_vocabulary_is_named(old: str, new: str, message: str) -> None:
+    assert old in VOCABULARY
+    with pytest.raises(StorytellerError) as caught:
+        Vocabulary(VOCABULARY.replace(old, new).encode(), "words.toml")
+    assert str(caught.value).startswith("words.toml: ")
+    assert message in str(caught.value)
+
+
+GROUP = '[[templates]]\nkinds = ["SpeechAct"]\nregister = "player"\ntexts = ["{I:Actor} talk."]\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (GROUP, "no template with the primary kind StateAssertion in the register player"),
+        (GROUP + GROUP, "templates[1]: '{I:Actor} talk.' is empty or stands in the file twice"),
+        (GROUP.replace("{I:Actor} talk.", " "), "templates[0]: ' ' is empty"),
+        (GROUP.replace('"SpeechAct"', ""), "templates[0]: kinds is empty or names one twice: []"),
+        (GROUP.replace('"SpeechAct"', '"SpeechAct", "SpeechAct"'), "kinds is empty or names one twice"),
+        (GROUP.replace("SpeechAct", "Song"), "Invalid enum value 'Song'"),
+        (GROUP.replace("player", "chorus"), "Invalid enum value 'chorus'"),
+        (GROUP + 'action = "Sing"\n', "Invalid enum value 'Sing'"),
+        (GROUP.replace("{I:Actor}", "{Me:Actor}"), "templates[0]: '{Me:Actor} talk.': nothing to fill"),
+        (GROUP.replace("register", "voice"), "unknown field `voice`"),
+        ("[[templates]", "sentences.toml: "),
+    ],
+)
+def test_a_bad_template_file_is_named(content: str, message: str) -> None:
+    with pytest.raises(StorytellerError) as caught:
+        parse_templates(content.encode(), small_vocabulary(), "sentences.toml")
+    assert str(caught.value).startswith("sentences.toml: ")
+    assert message in str(caught.value)
