@@ -25,8 +25,9 @@ from typing import Any
 
 import msgspec
 import torch
+from storyteller_schema.contract.onnx import PAD_ID
 from storyteller_trainer.events.data.dataset import EventDataset, load_events
-from storyteller_trainer.events.data.encoding import PAD_ID, Batch, Encoded, encode
+from storyteller_trainer.events.data.encoding import Batch, Encoded, encode
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import split
 from storyteller_trainer.events.model.classifiers import Task

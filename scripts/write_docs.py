@@ -15,10 +15,10 @@ from textwrap import fill
 from typing import TypeVar
 
 from storyteller_schema.common.files import write_atomic
-from storyteller_schema.contract.document import SCHEMA_VERSION, event_fingerprint, fingerprint
 from storyteller_schema.contract.enums import ActionContext, ActionType, EmotionalRegister, EventType, Primary, WireEnum
 from storyteller_schema.contract.events import BIO_LABELS, EVENT_THRESHOLD, MAX_SEQ_LENGTH, EventKind
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, event_fingerprint, fingerprint
 from storyteller_schema.contract.layout import Field, Kind, Layout, Region
 from storyteller_schema.contract.predictions import HEADS, NO_TARGET, PREDICTIONS
 from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR

@@ -13,13 +13,14 @@ import onnx
 import pytest
 import torch
 from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
-from storyteller_exporter.export.events import TOKENIZER, TOKENIZER_HASH, export_events
+from storyteller_exporter.events.file_metadata import TOKENIZER, TOKENIZER_HASH
+from storyteller_exporter.export.events import export_events
 from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task, build_model
 from storyteller_trainer.events.model.encoders import load_encoder
 from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
-from storyteller_trainer.events.training.recipe import Strategy
 from storyteller_trainer.runs.folder import BEST
 from storyteller_trainer.sample.events.prose import load_prose
 from tiny_encoders import save_tiny_encoder

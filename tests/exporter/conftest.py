@@ -14,7 +14,7 @@ import torch
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.export import character
 from storyteller_exporter.export.character import export_character
-from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.dataset import load_dataset
@@ -154,12 +154,12 @@ def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a run folder of the event pipeline, with a tiny encoder and random weights, into a folder of runs."""
+    from storyteller_trainer.events.data.split import HELD_OUT
+    from storyteller_trainer.events.data.strategy import Strategy
     from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
     from storyteller_trainer.events.model.classifiers import Task, build_model
     from storyteller_trainer.events.model.encoders import Encoder, load_encoder
     from storyteller_trainer.events.model.tokenizer import read_tokenizer
-    from storyteller_trainer.events.training.recipe import Strategy
-    from storyteller_trainer.events.training.run import HELD_OUT
     from tiny_encoders import save_tiny_encoder
 
     encoders: dict[str, Path] = {}

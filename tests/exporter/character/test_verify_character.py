@@ -11,9 +11,9 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
+from storyteller_exporter.character.file_metadata import ALIGNED
 from storyteller_exporter.checks.verification_report import Status
 from storyteller_exporter.commands.verify_onnx import main
-from storyteller_exporter.export import character
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.verify import verify, verify_file
 from storyteller_schema.contract.onnx import CHARACTER
@@ -62,7 +62,7 @@ def test_without_a_checkpoint_everything_else_is_checked(exported: Path) -> None
 def test_aligned_file_is_compared_with_the_shifted_model(exported_aligned: Path, run: Path, tmp_path: Path) -> None:
     assert verify_file(exported_aligned, checkpoint=run).passed
     model = onnx.load(str(exported_aligned))
-    note = next(entry for entry in model.metadata_props if entry.key == character.ALIGNED)
+    note = next(entry for entry in model.metadata_props if entry.key == ALIGNED)
     note.value = "false"
     target = tmp_path / FILE_NAME
     target.write_bytes(model.SerializeToString())

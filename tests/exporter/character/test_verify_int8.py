@@ -10,10 +10,10 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
+from storyteller_exporter.character.file_metadata import ROUNDED_BY
 from storyteller_exporter.character.quality import alignment, quality
 from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
-from storyteller_exporter.export import character
 from storyteller_exporter.export.character import export_character
 from storyteller_exporter.onnx.file import start
 from storyteller_exporter.verify import verify_file
@@ -84,7 +84,7 @@ def test_int8_file_is_judged_on_what_the_run_held_out(trained: Path, sample: Pat
     assert len(held_out.held_out) < 100
     file = tmp_path / "models" / FILE_NAME
     export_character(trained, file, int8=True)
-    assert start(file).get_modelmeta().custom_metadata_map[character.ROUNDED_BY] == str(len(held_out.training))
+    assert start(file).get_modelmeta().custom_metadata_map[ROUNDED_BY] == str(len(held_out.training))
     report = verify_file(file, checkpoint=trained)
     assert report.passed
     assert detail(report, "data") == f"{sample}: {len(held_out.held_out)} of 400 examples, held out from the run"

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from storyteller_exporter.export.events import TOKENIZER_HASH, decoding_rules
+from storyteller_exporter.events.file_metadata import TOKENIZER_HASH, decoding_rules
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
 from storyteller_schema.contract.events import BIO_LABELS, EntityCategory, EntityRole, EventKind, Register

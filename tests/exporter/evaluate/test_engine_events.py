@@ -13,8 +13,8 @@ import pytest
 from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, Prediction
 from storyteller_exporter.onnx import metadata_props
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import event_fingerprint
 from storyteller_schema.contract.events import EventKind
+from storyteller_schema.contract.fingerprint import event_fingerprint
 from storyteller_schema.contract.onnx import EVENT, JOINT, NER
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.sample.events.prose import load_prose

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from storyteller_exporter.commands.evaluate_classifier import main
 from storyteller_exporter.evaluate.engine_events import EngineEvents
 from storyteller_exporter.evaluate.sets import held_out_sets
-from storyteller_exporter.export.events import SEED, SPLIT
+from storyteller_exporter.events.file_metadata import SEED, SPLIT
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_trainer.events.training.run import HELD_OUT
+from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.sample.events.prose import load_prose
 
 

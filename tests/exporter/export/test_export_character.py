@@ -20,15 +20,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 from storyteller_exporter.character.cases import random_features
+from storyteller_exporter.character.file_metadata import ALIGNED, EPOCH, LOSS, ROUNDED_BY
+from storyteller_exporter.character.reference_model import aligned
 from storyteller_exporter.commands.export_character_model import main
 from storyteller_exporter.commands.verify_onnx import main as verify_onnx
 from storyteller_exporter.export import character
-from storyteller_exporter.export.character import SIZE_LIMITS, aligned, export_character
+from storyteller_exporter.export.character import SIZE_LIMITS, export_character
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import external_files, opset, start, write_model
 from storyteller_exporter.onnx.torch_export import export_module, quiet
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import SCHEMA_VERSION, fingerprint
+from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, fingerprint
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS, decode_outputs
 from storyteller_trainer.character.model.checkpoint import load_checkpoint
@@ -73,7 +75,7 @@ def test_metadata_says_where_the_file_comes_from_and_how_it_is_read(exported: Pa
     assert found[metadata_props.PARAMETERS] == "407210"
     assert found[metadata_props.DATA_HASH] == "d47a" * 16
     assert found[metadata_props.PRECISION] == "float32"
-    assert (found[character.EPOCH], found[character.LOSS], found[character.ALIGNED]) == ("3", "1.6804", "false")
+    assert (found[EPOCH], found[LOSS], found[ALIGNED]) == ("3", "1.6804", "false")
     versions = json.loads(found[metadata_props.VERSIONS])
     assert {"torch", "onnx", "onnxruntime", "storyteller-exporter"} <= set(versions)
     decoding = json.loads(found[metadata_props.DECODING])
@@ -286,7 +288,7 @@ def test_missing_and_foreign_checkpoints_are_refused(make_run: Callable[..., Pat
 
 
 def test_aligned_outputs_are_cut_where_they_were_trained_to_be(exported: Path, exported_aligned: Path) -> None:
-    assert start(exported_aligned).get_modelmeta().custom_metadata_map[character.ALIGNED] == "true"
+    assert start(exported_aligned).get_modelmeta().custom_metadata_map[ALIGNED] == "true"
     features = random_features(200, np.random.default_rng(0))
     plain, shifted = outputs(exported, features), outputs(exported_aligned, features)
     expected = np.zeros(PREDICTIONS.size)
@@ -334,7 +336,7 @@ def test_int8_goes_beside_float32_and_verify_finds_it(trained: Path, run: Path, 
     (file,) = json.loads(found.stdout)["files"]
     assert file["file"] == str(models / "int8" / "character_predictor.onnx")
     assert file["metadata"][metadata_props.PRECISION] == "int8"
-    assert file["metadata"][character.ROUNDED_BY] == "0"
+    assert file["metadata"][ROUNDED_BY] == "0"
 
 
 @pytest.mark.usefixtures("traced")

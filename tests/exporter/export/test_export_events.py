@@ -18,14 +18,15 @@ from storyteller_exporter.checks.verification_report import Status, Verdict, Ver
 from storyteller_exporter.commands import verify_onnx
 from storyteller_exporter.commands.export_event_classifier import main
 from storyteller_exporter.events.cases import events_cases
+from storyteller_exporter.events.file_metadata import ENCODER, EPOCH, FAMILY, MAX_LENGTH, SEED, SPLIT
 from storyteller_exporter.export import events
 from storyteller_exporter.export.events import export_events
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import external_files, opset, start
 from storyteller_exporter.verify import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import event_fingerprint
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
+from storyteller_schema.contract.fingerprint import event_fingerprint
 from tokenizers import Tokenizer
 
 FILES = ["event_classifier.onnx", "ner_classifier.onnx", "tokenizer.json"]
@@ -77,9 +78,9 @@ def test_metadata_carries_labels_fingerprint_and_maximum_length(event_folder: Pa
     found = start(event_folder / "ner_classifier.onnx").get_modelmeta().custom_metadata_map
     assert found[metadata_props.FINGERPRINT] == event_fingerprint()
     assert found[metadata_props.DATA_HASH] == "e7e7" * 16
-    assert found[events.MAX_LENGTH] == "128"
-    assert (found[events.ENCODER], found[events.FAMILY], found[events.EPOCH]) == ("bert", "bert", "2")
-    assert (found[events.SEED], found[events.SPLIT]) == ("0", "random")
+    assert found[MAX_LENGTH] == "128"
+    assert (found[ENCODER], found[FAMILY], found[EPOCH]) == ("bert", "bert", "2")
+    assert (found[SEED], found[SPLIT]) == ("0", "random")
     assert json.loads(found[metadata_props.DECODING])["entities"]["labels"] == list(BIO_LABELS)
     found = start(event_folder / "event_classifier.onnx").get_modelmeta().custom_metadata_map
     assert json.loads(found[metadata_props.DECODING])["events"]["labels"] == list(EventKind.labels())
@@ -215,7 +216,7 @@ def test_file_that_runs_on_past_its_maximum_fails(event_folder: Path, tmp_path: 
     folder = copy_folder(event_folder, tmp_path / "copy")
     path = folder / "event_classifier.onnx"
     model = onnx.load(str(path))
-    next(entry for entry in model.metadata_props if entry.key == events.MAX_LENGTH).value = "64"
+    next(entry for entry in model.metadata_props if entry.key == MAX_LENGTH).value = "64"
     path.write_bytes(model.SerializeToString())
     assert "states 64 tokens and runs on 65" in failures(verify_file(path))["maximum length"]
 

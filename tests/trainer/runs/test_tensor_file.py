@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_trainer.character.model.checkpoint import (
     STATE_PREFIX,
     CheckpointMetadata,

@@ -9,7 +9,6 @@ from storyteller_schema.common.lazy import public
 if TYPE_CHECKING:
     from storyteller_schema.common.errors import StorytellerError
     from storyteller_schema.contract.batch import decode_outputs_batch, encode_features_batch, encode_labels_batch
-    from storyteller_schema.contract.document import fingerprint
     from storyteller_schema.contract.enums import (
         ActionContext,
         ActionType,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     )
     from storyteller_schema.contract.events import BIO_LABELS, EntityCategory, EventKind, Span, decode_events
     from storyteller_schema.contract.features import FEATURES, encode_features
+    from storyteller_schema.contract.fingerprint import fingerprint
     from storyteller_schema.contract.predictions import HEADS, PREDICTIONS, Prediction, decode_outputs, encode_labels
     from storyteller_schema.contract.scenario import (
         Axis,
@@ -111,7 +111,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             "decode_events": "contract.events",
             "FEATURES": "contract.features",
             "encode_features": "contract.features",
-            "fingerprint": "contract.document",
+            "fingerprint": "contract.fingerprint",
             "HEADS": "contract.predictions",
             "PREDICTIONS": "contract.predictions",
             "Prediction": "contract.predictions",

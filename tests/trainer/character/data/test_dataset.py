@@ -16,8 +16,9 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data import dataset
-from storyteller_trainer.character.data.dataset import load_dataset, manifest_path
+from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.character.data.line_parser import Cell, parse_line
+from storyteller_trainer.character.data.manifest import manifest_path
 from storyteller_trainer.character.data.survey import survey
 
 Record = dict[str, Any]

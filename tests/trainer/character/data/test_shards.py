@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.data_files import find_shards
-from storyteller_trainer.character.data.dataset import manifest_path
+from storyteller_trainer.character.data.manifest import manifest_path
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.survey import survey
 from storyteller_trainer.commands.train_character_model import main

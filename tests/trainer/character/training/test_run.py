@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import torch
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_trainer.character.data.batches import Batch
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.model.checkpoint import CheckpointMetadata, load_checkpoint

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import torch
 from storyteller_schema.contract.events import BIO_LABELS, IGNORE_INDEX, EntityCategory, EventKind, Span
+from storyteller_schema.contract.onnx import PAD_ID
 from storyteller_schema.contract.spans import assemble_spans
 from storyteller_trainer.events.data.encoding import (
-    PAD_ID,
     byte_offsets,
     collate,
     encode,

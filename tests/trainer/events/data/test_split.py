@@ -12,7 +12,7 @@ from storyteller_schema.contract.events import EventKind, Register
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.skeleton import split_group
 from storyteller_trainer.events.data.split import Split, split
-from storyteller_trainer.events.training.recipe import Strategy
+from storyteller_trainer.events.data.strategy import Strategy
 
 PARTS = ("train", "validation", "random", "skeletons")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.split import split
+from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.checkpoint import EventCheckpoint, load_event_checkpoint
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.held_out import sentences_at, sentences_of_run
-from storyteller_trainer.events.training.recipe import Strategy
 from storyteller_trainer.events.training.run import Request, train_classifier
 from storyteller_trainer.reading.jsonl import DataGoneError
 

@@ -16,14 +16,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.events.data.dataset import EventDataset, load_events
-from storyteller_trainer.events.data.split import split
+from storyteller_trainer.events.data.split import HELD_OUT, split
+from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model import checkpoint
 from storyteller_trainer.events.model.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.model.classifiers import Task, named_logits
 from storyteller_trainer.events.training import run, train
-from storyteller_trainer.events.training.recipe import Strategy
 from storyteller_trainer.events.training.resume_state import RunState, read_state
-from storyteller_trainer.events.training.run import HELD_OUT, Interrupted, Request, train_classifier
+from storyteller_trainer.events.training.run import Interrupted, Request, train_classifier
 from storyteller_trainer.events.training.summary import RunSummary, closing_lines, summary_tables
 from storyteller_trainer.events.training.train import NonFiniteError
 from storyteller_trainer.runs.claim import claimed

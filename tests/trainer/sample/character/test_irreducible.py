@@ -10,6 +10,8 @@ import pytest
 import torch
 from storyteller_schema.contract.enums import AwarenessLevel, EmotionalRegister, Primary
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
+from storyteller_trainer.character.data.manifest import combine
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.character.model.losses import loss_terms
 from storyteller_trainer.sample.character.array_views import Float32, Float64, label
 from storyteller_trainer.sample.character.cells import valid_cells
@@ -19,12 +21,10 @@ from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptor_files import load_descriptors
 from storyteller_trainer.sample.character.descriptors import Descriptors
 from storyteller_trainer.sample.character.irreducible import (
-    HEAD_WEIGHTS,
     accepted,
     best_accuracies,
     binary_entropy,
     clamped_moments,
-    combine,
     delta_moments,
     entropy,
     lowest_terms,

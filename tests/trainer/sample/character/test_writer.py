@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import fingerprint
 from storyteller_schema.contract.enums import AwarenessLevel, Primary
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.sample.character.coherence import coherence
 from storyteller_trainer.sample.character.config import SampleConfig

@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.predictions import HEADS, decode_outputs
 from storyteller_trainer.character.model.checkpoint import Checkpoint, load_checkpoint
 
 from storyteller_exporter.character.cases import REAL_ROWS, character_cases
+from storyteller_exporter.character.file_metadata import EPOCH, LOSS, is_aligned
 from storyteller_exporter.character.quality import ROWS, changes
 from storyteller_exporter.character.real_rows import Data, find_data
+from storyteller_exporter.character.reference_model import reference_model
 from storyteller_exporter.checks.inspection import Inspection
 from storyteller_exporter.checks.parity import Arrays, Predictor, check_behaviour, compare_all, predictor
-from storyteller_exporter.checks.verification_report import Status, Verification, first_line
-from storyteller_exporter.export import character
+from storyteller_exporter.checks.verification_report import Status, Verification
 
 #: float32 on both sides, added up in another order.
 ATOL = 1e-5
@@ -47,7 +48,7 @@ def verify_character(
     cases = character_cases(None if real is None else real[0])
     ran = check_behaviour(report, predict, cases, rounds_batches=inspection.rounds_batches)
     _check_decoding([outputs for _, outputs in ran], report)
-    reference = None if source is None else torch_predictor(character.reference_model(source, report.metadata))
+    reference = None if source is None else torch_predictor(reference_model(source, report.metadata))
     if not inspection.quantised:
         if reference is None:
             report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
@@ -77,7 +78,7 @@ def _checkpoint(given: Path | Checkpoint | None, report: Verification) -> Checkp
     except StorytellerError as error:
         report.add("checkpoint", Status.FAILED, str(error))
         return None
-    epoch, loss = report.metadata.get(character.EPOCH), report.metadata.get(character.LOSS)
+    epoch, loss = report.metadata.get(EPOCH), report.metadata.get(LOSS)
     about = f"epoch {source.metadata.epoch}, validation loss {source.metadata.val_loss:.4f}"
     if epoch is None or loss is None:
         report.add("checkpoint", Status.WARNING, f"{about}; the file does not say which checkpoint it comes from")
@@ -107,7 +108,7 @@ def _check_quality(predict: Predictor, reference: Predictor | None, given: Data,
     if not np.isfinite(found).all():
         report.add("quality", Status.FAILED, "could not be judged: the outputs are not all finite")
         return
-    aligned = character.is_aligned(report.metadata)
+    aligned = is_aligned(report.metadata)
     report.changes = changes(_joined(reference({"features": features})), found, labels, aligned=aligned)
     report.add("quality", Status.OK, f"judged on {len(labels):,} held-out examples, one by one")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import onnx
 import onnxruntime
-from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.onnx import INTERFACES, OPSET, Interface, Tensor
 
-from storyteller_exporter.checks.verification_report import Status, Verification, first_line
+from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import (
     STANDARD_DOMAINS,

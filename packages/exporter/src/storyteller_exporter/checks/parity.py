@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from storyteller_schema.common.errors import first_line
 
-from storyteller_exporter.checks.verification_report import Difference, Status, Verification, first_line
+from storyteller_exporter.checks.verification_report import Difference, Status, Verification
 
 Arrays = Mapping[str, NDArray[Any]]
 #: Inputs by name to outputs by name.

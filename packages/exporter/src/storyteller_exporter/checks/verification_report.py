@@ -135,8 +135,3 @@ def as_json(reports: Sequence[Verification]) -> dict[str, Any]:
         "verdict": verdict,
         "files": [report.as_json() for report in reports],
     }
-
-
-def first_line(error: Exception) -> str:
-    """What a library says went wrong, without its stack traces and listings."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.hints import hint
 from storyteller_schema.contract.events import (
@@ -25,18 +25,18 @@ from storyteller_schema.contract.events import (
     decode_events,
     event_probabilities,
 )
-from storyteller_schema.contract.onnx import CHARACTER, SETS, Interface
+from storyteller_schema.contract.onnx import CHARACTER, PAD_ID, SETS, Interface
 from storyteller_schema.contract.spans import decode_spans
-from storyteller_trainer.events.data.encoding import PAD_ID, Encoded, Encodings, encode
+from storyteller_trainer.events.data.encoding import Encoded, Encodings, encode
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.model.checkpoint import tokenizer_hash
 from storyteller_trainer.events.model.tokenizer import read_tokenizer
 from tokenizers import Tokenizer
 
 from storyteller_exporter.checks.inspection import inspect
-from storyteller_exporter.checks.verification_report import Status, Verification, first_line
+from storyteller_exporter.checks.verification_report import Status, Verification
+from storyteller_exporter.events.file_metadata import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.events.folder import advice, require_models
-from storyteller_exporter.export.events import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import start
 

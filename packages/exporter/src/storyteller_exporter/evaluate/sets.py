@@ -10,14 +10,14 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.events.model.checkpoint import EventMetadata
-from storyteller_trainer.events.training.run import HELD_OUT
 from storyteller_trainer.runs.folder import BEST
 from storyteller_trainer.runs.tensor_file import read_tensors
 from storyteller_trainer.sample.events.prose import load_prose
 
 from storyteller_exporter.evaluate.engine_events import ModelFile
-from storyteller_exporter.export.events import describe_source, source_notes
+from storyteller_exporter.events.file_metadata import describe_source, source_notes
 
 TITLES = {"random": "held-out random", "skeletons": "unseen skeletons"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.events import decode_events
 from storyteller_schema.contract.onnx import Interface
 from storyteller_schema.contract.spans import decode_spans
@@ -22,10 +22,16 @@ from tokenizers import Tokenizer
 
 from storyteller_exporter.checks.inspection import Inspection
 from storyteller_exporter.checks.parity import Arrays, Case, Predictor, check_behaviour, compare_all, predictor
-from storyteller_exporter.checks.verification_report import Status, Verification, first_line
+from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.events.cases import REAL_SENTENCES, events_cases
+from storyteller_exporter.events.file_metadata import (
+    MAX_LENGTH,
+    TOKENIZER,
+    TOKENIZER_HASH,
+    describe_source,
+    source_notes,
+)
 from storyteller_exporter.events.quality import SENTENCES, changes
-from storyteller_exporter.export import events
 
 #: Six to twelve layers of float32, added up in another order. There is no relative part: logits stay near 10.
 ATOL = 1e-4
@@ -50,7 +56,7 @@ def verify_events(
     assert inspection.interface is not None
     task = Task(inspection.interface.name)
     source = _checkpoint(checkpoint, task, report)
-    tokenizer = _tokenizer(file.parent / events.TOKENIZER, report)
+    tokenizer = _tokenizer(file.parent / TOKENIZER, report)
     sentences, missing = _data(data, source, tokenizer, report)
     predict = predictor(inspection.session)
     vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
@@ -99,13 +105,13 @@ def _checkpoint(given: Path | EventCheckpoint | None, task: Task, report: Verifi
         detail = f"{source.folder} holds a model of task {about.task}, the file one of {task}"
         report.add("checkpoint", Status.FAILED, detail)
         return None
-    expected = events.source_notes(about)
-    described = events.describe_source(expected)
+    expected = source_notes(about)
+    described = describe_source(expected)
     found = {key: report.metadata.get(key) for key in expected}
     if None in found.values():
         report.add("checkpoint", Status.WARNING, f"{described}; the file does not say which checkpoint it comes from")
     elif found != expected:
-        made = events.describe_source(report.metadata)
+        made = describe_source(report.metadata)
         report.add(
             "checkpoint", Status.FAILED, f"the file was exported from {made}; given is {described}: export again"
         )
@@ -130,7 +136,7 @@ def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
         problems.append("it pads by itself: export again, or set padding to null")
     if tokenizer.truncation is not None:
         problems.append("it cuts by itself: export again, or set truncation to null")
-    expected = report.metadata.get(events.TOKENIZER_HASH)
+    expected = report.metadata.get(TOKENIZER_HASH)
     if expected is not None and tokenizer_hash(tokenizer) != expected:
         problems.append("it is not the one that the model was exported with: export again")
     report.judge("tokenizer", problems, f"{tokenizer.get_vocab_size():,} tokens, no padding, no truncation")
@@ -162,7 +168,7 @@ def _data(
 
 def _check_limit(predict: Predictor, report: Verification) -> None:
     """A file that states a maximum length refuses what is longer."""
-    stated = report.metadata.get(events.MAX_LENGTH)
+    stated = report.metadata.get(MAX_LENGTH)
     if stated is None:
         report.add("maximum length", Status.WARNING, "the file states none; cut after 128 tokens before it is called")
         return

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 import torch
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.features import FEATURES
-from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.onnx import CHARACTER
-from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
-from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
 from storyteller_trainer.character.model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
-from storyteller_trainer.character.model.network import CharacterModel
-from torch import nn
 
+from storyteller_exporter.character.file_metadata import (
+    ALIGNED,
+    EPOCH,
+    LOSS,
+    ROUNDED_BY,
+    TRAINED_WITH,
+    decoding_rules,
+)
 from storyteller_exporter.character.real_rows import find_data
+from storyteller_exporter.character.reference_model import aligned
 from storyteller_exporter.character.rounding import ROWS, round_model, store
 from storyteller_exporter.checks.verification_report import Verdict
 from storyteller_exporter.export.delivery import deliver, staging
@@ -29,13 +31,6 @@ from storyteller_exporter.verify import REPORT_NAME, verify_file
 
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
 SIZE_LIMITS = {metadata_props.FLOAT32: 1_700_000, metadata_props.INT8: 450_000}
-
-EPOCH = f"{metadata_props.PREFIX}best_epoch"
-LOSS = f"{metadata_props.PREFIX}best_loss"
-TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
-ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
-#: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
-ROUNDED_BY = f"{metadata_props.PREFIX}rounded_by_rows"
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,33 +111,6 @@ def export_character(
     )
 
 
-def aligned(model: CharacterModel) -> CharacterModel:
-    """A copy whose binary outputs are BINARY_CUT higher, nothing else changed.
-
-    The binary outputs are trained as logits: 0 is a probability of one half. The engine takes them for true when the
-    raw value is above BINARY_CUT, a probability of 0.622. With the shift in the biases of the last layers, raw values
-    above BINARY_CUT are exactly the logits above 0.
-    """
-    shifted = copy.deepcopy(model)
-    for region in PREDICTIONS.regions:
-        last = cast(nn.Sequential, shifted.heads[region.name])[-1]
-        with torch.no_grad():
-            for field in region.fields:
-                if field.kind is Kind.BINARY:
-                    cast(nn.Linear, last).bias[region.within_slot(field.name)] += BINARY_CUT
-    return shifted
-
-
-def is_aligned(metadata: dict[str, str]) -> bool:
-    """Whether a file's notes say that its binary outputs were shifted."""
-    return metadata.get(ALIGNED) == "true"
-
-
-def reference_model(source: Checkpoint, metadata: dict[str, str]) -> CharacterModel:
-    """The PyTorch model whose numbers a file with these notes has to give."""
-    return aligned(source.model) if is_aligned(metadata) else source.model
-
-
 def _metadata(source: Checkpoint, precision: str, align_thresholds: bool) -> dict[str, str]:
     about: CheckpointMetadata = source.metadata
     return metadata_props.common(
@@ -157,30 +125,3 @@ def _metadata(source: Checkpoint, precision: str, align_thresholds: bool) -> dic
         TRAINED_WITH: metadata_props.as_json(about.versions),
         ALIGNED: "true" if align_thresholds else "false",
     }
-
-
-def decoding_rules(align_thresholds: bool) -> dict[str, Any]:
-    """How the engine reads the outputs, for whoever finds only the file."""
-    rules: dict[str, Any] = {
-        "order": f"the outputs {', '.join(HEADS)}, concatenated: {PREDICTIONS.size} numbers",
-        "confidence, valence and deltas": "as they are",
-        "action.target_index": "not used",
-        "thought.dominant_emotion_index": "rounded half away from zero, at least 0, at most 7",
-        "emotion.intensity_delta": f"kept when its absolute value is above {DELTA_FLOOR}",
-        "thresholds": (
-            f"aligned: binary outputs were raised by {BINARY_CUT}, so that the cut is at a probability of 0.5"
-            if align_thresholds
-            else "as trained: binary outputs are logits, so the cut is at a probability of 0.622"
-        ),
-        "slices": {},
-    }
-    for region in PREDICTIONS.regions:
-        for field in region.fields:
-            span = region.locate(field.name)
-            name = f"{region.name}.{field.name}"
-            rules["slices"][name] = [span.start, span.stop]
-            if field.kind is Kind.ONE_HOT:
-                rules[name] = {"reading": "largest, the last one on a tie", "labels": field.labels}
-            elif field.kind is Kind.BINARY:
-                rules[name] = f"true when the raw value is above {BINARY_CUT}"
-    return rules

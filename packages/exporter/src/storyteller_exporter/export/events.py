@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ import msgspec
 import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
-from storyteller_schema.contract.events import BIO_LABELS, EVENT_THRESHOLD, EventKind
 from storyteller_schema.contract.onnx import EVENT, JOINT, NER, Interface
 from storyteller_trainer.events.model.checkpoint import (
     EventCheckpoint,
-    EventMetadata,
     load_event_checkpoint,
     tokenizer_hash,
 )
@@ -25,6 +22,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from storyteller_exporter.checks.verification_report import Verdict, overall
+from storyteller_exporter.events.file_metadata import (
+    FAMILY,
+    MAX_LENGTH,
+    SCORES,
+    TOKENIZER,
+    TOKENIZER_HASH,
+    TRAINED_WITH,
+    decoding_rules,
+    source_notes,
+)
 from storyteller_exporter.export.delivery import deliver, staging
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
@@ -32,20 +39,7 @@ from storyteller_exporter.onnx.quantise import quantise
 from storyteller_exporter.onnx.torch_export import export_module
 from storyteller_exporter.verify import REPORT_NAME, verify_file
 
-TOKENIZER = "tokenizer.json"
 INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
-
-ENCODER = f"{metadata_props.PREFIX}encoder"
-FAMILY = f"{metadata_props.PREFIX}encoder_family"
-EPOCH = f"{metadata_props.PREFIX}best_epoch"
-SEED = f"{metadata_props.PREFIX}seed"
-SPLIT = f"{metadata_props.PREFIX}split"
-SCORES = f"{metadata_props.PREFIX}validation"
-MAX_LENGTH = f"{metadata_props.PREFIX}max_length"
-TOKENIZER_HASH = f"{metadata_props.PREFIX}tokenizer_hash"
-TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
-#: Notes by which a file and a training run are known to belong together.
-SOURCE = (ENCODER, EPOCH, SEED, SPLIT, metadata_props.DATA_HASH)
 
 
 class ExportedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,30 +198,3 @@ def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interfac
             TRAINED_WITH: metadata_props.as_json(about.versions),
         }
     )
-
-
-def source_notes(about: EventMetadata) -> dict[str, str]:
-    """Which run a model comes from: the notes in `SOURCE`."""
-    values = (about.encoder, str(about.epoch), str(about.seed), about.split.value, about.data_hash)
-    return dict(zip(SOURCE, values, strict=True))
-
-
-def describe_source(found: Mapping[str, str]) -> str:
-    """The notes in `SOURCE`, for people; what a file does not say is unknown."""
-    encoder, epoch, seed, split, data = (found.get(key, "unknown") for key in SOURCE)
-    return f"encoder {encoder}, epoch {epoch}, seed {seed}, split {split}, trained on {data}"
-
-
-def decoding_rules(task: Task, max_length: int) -> dict[str, Any]:
-    """How the engine feeds the model and reads its outputs, for whoever finds only the file."""
-    rules: dict[str, Any] = {
-        "input": f"cut after {max_length} tokens, special ones included; padded on the right with id 0 and mask 0"
-    }
-    if task.finds_events:
-        rules["events"] = {"reading": f"sigmoid above {EVENT_THRESHOLD}, each on its own", "labels": EventKind.labels()}
-    if task.finds_entities:
-        rules["entities"] = {
-            "reading": "largest per token; B- opens a span, I- of the same category extends it, all else closes it",
-            "labels": BIO_LABELS,
-        }
-    return rules

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from storyteller_schema.contract.document import SCHEMA_VERSION
+from storyteller_schema.contract.fingerprint import SCHEMA_VERSION
 from storyteller_schema.contract.onnx import Interface
 
 #: Every key begins with this, apart from whatever another tool notes in the same file.

@@ -11,10 +11,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import onnx
 import torch
-from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.onnx import OPSET, Interface
-
-from storyteller_exporter.checks.verification_report import first_line
 
 
 @contextmanager

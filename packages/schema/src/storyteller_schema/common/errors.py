@@ -20,3 +20,8 @@ class WrongValue(StorytellerError):
         """
         super().__init__(message)
         self.names = names
+
+
+def first_line(error: Exception) -> str:
+    """What a library says went wrong, without its stack traces and listings."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

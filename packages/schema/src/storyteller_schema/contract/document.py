@@ -7,74 +7,18 @@ enum orders, one-hots, event labels, decode rules, and golden vectors that show 
 from __future__ import annotations
 
 import codecs
-import hashlib
-import json
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract import constants, events, rules
+from storyteller_schema.contract import constants, events
 from storyteller_schema.contract.enums import WIRE_ENUMS
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.fingerprint import decode_rules, event_fingerprint, fingerprint
 from storyteller_schema.contract.layout import Layout
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_schema.contract.scenario import Scenario
-
-#: The version of the contract as a whole; a change of either fingerprint raises it.
-SCHEMA_VERSION = 1
-
-
-def _sha256(value: Any) -> str:
-    """SHA-256, hex, of the canonical JSON: sorted keys, no spaces, ASCII."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _canonical(layout: Layout) -> list[dict[str, Any]]:
-    """A layout without its descriptions, which are free text."""
-    return [
-        {
-            "name": region.name,
-            "offset": region.offset,
-            "slots": region.slots if region.slot_labels is None else list(region.slot_labels),
-            "fields": [
-                {"name": f.name, "kind": f.kind, "labels": f.labels, "within_slot": region.within_slot(f.name).start}
-                for f in region.fields
-            ],
-        }
-        for region in layout.regions
-    ]
-
-
-def decode_rules() -> dict[str, float]:
-    """The numbers in the rules by which the engine reads the 42 outputs."""
-    return {"binary_cut": rules.BINARY_CUT, "delta_floor": rules.DELTA_FLOOR}
-
-
-@cache
-def fingerprint() -> str:
-    """Identifies the character contract: SHA-256, hex, of both layouts, their enum orders and the decode rules."""
-    return _sha256(
-        {
-            "features": _canonical(FEATURES),
-            "predictions": _canonical(PREDICTIONS),
-            "decode": decode_rules(),
-        }
-    )
-
-
-@cache
-def event_fingerprint() -> str:
-    """Identifies the event contract: SHA-256, hex, of event kinds, BIO labels, sequence length and threshold."""
-    return _sha256(
-        {
-            "event_kinds": events.EventKind.labels(),
-            "bio_labels": events.BIO_LABELS,
-            "max_seq_length": events.MAX_SEQ_LENGTH,
-            "event_threshold": events.EVENT_THRESHOLD,
-        }
-    )
 
 
 class RegionInfo(msgspec.Struct, frozen=True):

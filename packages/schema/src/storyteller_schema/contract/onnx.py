@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storyteller_schema.contract.document import event_fingerprint, fingerprint
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.fingerprint import event_fingerprint, fingerprint
 from storyteller_schema.contract.predictions import HEADS
+
+#: What the engine fills up with, whatever the tokenizer's own padding token is; the attention mask is 0 there.
+PAD_ID = 0
 
 #: The operator set that the engine's runtime is known to load.
 OPSET = 18

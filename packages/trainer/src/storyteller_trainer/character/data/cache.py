@@ -25,8 +25,8 @@ import msgspec
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import write_atomic
-from storyteller_schema.contract.document import fingerprint
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.chunks import Arrays, Chunk, gather

@@ -21,6 +21,7 @@ from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.cache import Cache, stamp
 from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, join_chunks
 from storyteller_trainer.character.data.line_parser import Cell, Example, diagnose_line, parse_line
+from storyteller_trainer.character.data.manifest import read_manifest
 from storyteller_trainer.character.data.rows import Rows
 from storyteller_trainer.character.data.violations import Floats, Mask, violations
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, numbered_lines, sha256
@@ -187,33 +188,3 @@ def _refuse(path: Path) -> Callable[[Problem], None]:
         raise StorytellerError(f"{path}: {problem}; `{command}` lists every problem")
 
     return report
-
-
-def manifest_path(path: StrPath) -> Path:
-    """`NAME.manifest.json` beside `NAME.jsonl` or `NAME.jsonl.gz`."""
-    path = Path(path)
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
-
-
-def read_manifest(path: Path, examples: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """The manifest of a training file, or None, and what is to be told about it.
-
-    A manifest that speaks of another number of examples belongs to another file and is left out.
-
-    Raises:
-        StorytellerError: it is there, but is no JSON object.
-    """
-    file = manifest_path(path)
-    if not file.is_file():
-        return None, ()
-    try:
-        manifest = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise StorytellerError(
-            f"{file}: not a manifest ({error}); make it again with the data, or delete it"
-        ) from error
-    stated = manifest.get("total_valid", examples)
-    if stated != examples:
-        notice = f"{file}: speaks of {stated} examples, but {path.name} holds {examples}; it is not used"
-        return None, (notice,)
-    return manifest, ()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from storyteller_trainer.sample.character.irreducible import IrreducibleLoss
+import msgspec
+from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import StrPath
+from storyteller_schema.contract.predictions import HEADS
+
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 
 #: The version of the manifest's own format.
 VERSION = "1.0"
@@ -37,3 +44,53 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     irreducible_loss: IrreducibleLoss
     best_accuracy: dict[str, float]
     """By output field that is left to chance: the highest accuracy that can be expected of a model."""
+
+
+class IrreducibleLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """Nats for cross-entropies, squared units for numbers; a head is the sum of its terms."""
+
+    total: float
+    """The weighted sum of the heads."""
+    action: float
+    speech: float
+    thought: float
+    emotion: float
+    terms: dict[str, float]
+    """By output field, such as `action.type`. A term over several outputs is their mean, as in training."""
+
+
+def combine(terms: Mapping[str, float], head_weights: Mapping[str, float] = HEAD_WEIGHTS) -> IrreducibleLoss:
+    """Sums terms into heads, and heads into the weighted total."""
+    heads = {head: sum(value for name, value in terms.items() if name.startswith(f"{head}.")) for head in HEADS}
+    total = sum(head_weights[head] * value for head, value in heads.items())
+    return IrreducibleLoss(total=total, terms=dict(terms), **heads)
+
+
+def manifest_path(path: StrPath) -> Path:
+    """`NAME.manifest.json` beside `NAME.jsonl` or `NAME.jsonl.gz`."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
+
+
+def read_manifest(path: Path, examples: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """The manifest of a training file, or None, and what is to be told about it.
+
+    A manifest that speaks of another number of examples belongs to another file and is left out.
+
+    Raises:
+        StorytellerError: it is there, but is no JSON object.
+    """
+    file = manifest_path(path)
+    if not file.is_file():
+        return None, ()
+    try:
+        manifest = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise StorytellerError(
+            f"{file}: not a manifest ({error}); make it again with the data, or delete it"
+        ) from error
+    stated = manifest.get("total_valid", examples)
+    if stated != examples:
+        notice = f"{file}: speaks of {stated} examples, but {path.name} holds {examples}; it is not used"
+        return None, (notice,)
+    return manifest, ()

@@ -18,11 +18,11 @@ from storyteller_schema.common.files import StrPath
 
 from storyteller_trainer.character.data.chunks import count_duplicates
 from storyteller_trainer.character.data.dataset import CACHE, CharacterDataset, load_dataset
+from storyteller_trainer.character.data.manifest import combine
 from storyteller_trainer.character.data.parallel_parsing import fill_cache
 from storyteller_trainer.character.data.rows import Stacked
 from storyteller_trainer.character.training.summary import Ceiling, told_ceiling
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
-from storyteller_trainer.sample.character.irreducible import combine
 
 
 def load_shards(

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
-from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.fingerprint import fingerprint
 
 from storyteller_trainer.character.model.metrics import Metrics
 from storyteller_trainer.character.model.network import CharacterModel

@@ -12,11 +12,11 @@ from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.character.data.cache import Cache
 from storyteller_trainer.character.data.data_files import find_shards
+from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.split import Split, split_by_cell
 from storyteller_trainer.character.model.checkpoint import Checkpoint
-from storyteller_trainer.character.training.summary import DataSummary
 from storyteller_trainer.reading.jsonl import DataGoneError, sha256
 from storyteller_trainer.runs.folder import SUMMARY
 

@@ -22,14 +22,15 @@ from rich.console import Console
 from storyteller_schema.common.console import err
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
-from storyteller_schema.contract.document import fingerprint
+from storyteller_schema.contract.fingerprint import fingerprint
 
 from storyteller_trainer.character.data.batches import make_sides
+from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile
 from storyteller_trainer.character.data.split import split_by_cell
 from storyteller_trainer.character.model.checkpoint import STATE_PREFIX, CheckpointMetadata, check_fingerprint
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
-from storyteller_trainer.character.training.summary import DataSummary, RunSummary, ceiling
+from storyteller_trainer.character.training.summary import RunSummary, ceiling
 from storyteller_trainer.character.training.train import Course, Epoch, Evaluation, Trainer
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.claim import claimed

@@ -11,28 +11,13 @@ from rich.table import Table
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
 
-from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile, manifest_path
+from storyteller_trainer.character.data.data_summary import DataSummary
+from storyteller_trainer.character.data.dataset import CharacterDataset
+from storyteller_trainer.character.data.manifest import IrreducibleLoss, combine, manifest_path
 from storyteller_trainer.character.model.metrics import Metrics
-from storyteller_trainer.sample.character.irreducible import IrreducibleLoss, combine
 
 #: The field whose labels are hardly ever 1.
 SHIFT = "emotion.awareness_shift"
-
-
-class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The training data and how it was divided."""
-
-    #: The file, or the folder of the files.
-    file: str
-    #: SHA-256, hex, of the file; of several, as shards.py forms it.
-    hash: str
-    #: Every file by its absolute path, so that the held-out examples can be found again (held_out.py).
-    files: tuple[DataFile, ...] = ()
-    examples: int
-    cells: int
-    duplicates: int
-    train_examples: int
-    validation_examples: int
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,14 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from storyteller_schema.contract.events import IGNORE_INDEX, MAX_SEQ_LENGTH, EventKind, Span
+from storyteller_schema.contract.onnx import PAD_ID
 from storyteller_schema.contract.spans import TextOffsets, assemble_spans, encode_bio
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from storyteller_trainer.events.data.example import EventExample
-
-#: What the engine fills up with, whatever the tokenizer's own padding token is; the attention mask is 0 there.
-PAD_ID = 0
 
 
 @dataclass(frozen=True)

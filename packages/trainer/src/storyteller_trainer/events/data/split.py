@@ -22,7 +22,10 @@ from storyteller_schema.contract.events import EventKind
 
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.skeleton import split_group
-from storyteller_trainer.events.training.recipe import Strategy
+from storyteller_trainer.events.data.strategy import Strategy
+
+#: The held-out sets of a run folder, by the part of the split that they hold.
+HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.jsonl"}
 
 #: The share of each kind's examples that the unseen skeletons hold, as near as whole skeletons allow.
 SKELETON_SHARE = 0.15

@@ -14,14 +14,14 @@ import msgspec
 import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
-from storyteller_schema.contract.document import event_fingerprint
 from storyteller_schema.contract.events import BIO_LABELS, MAX_SEQ_LENGTH, EventKind
+from storyteller_schema.contract.fingerprint import event_fingerprint
 from tokenizers import Tokenizer
 
+from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.classifiers import Model, Task, build_model
 from storyteller_trainer.events.model.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.model.tokenizer import read_tokenizer
-from storyteller_trainer.events.training.recipe import Strategy
 from storyteller_trainer.runs.folder import BEST
 from storyteller_trainer.runs.tensor_file import package_versions, read_tensors, save_tensors
 

@@ -8,9 +8,8 @@ from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.example import EventExample
-from storyteller_trainer.events.data.split import split
+from storyteller_trainer.events.data.split import HELD_OUT, split
 from storyteller_trainer.events.model.checkpoint import EventCheckpoint
-from storyteller_trainer.events.training.run import HELD_OUT
 from storyteller_trainer.reading.jsonl import DataGoneError, sha256
 
 #: The held-out part whose sentences are like those of the training.

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.runs.recipe_values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -21,15 +22,6 @@ from storyteller_trainer.runs.recipe_values import (
 
 course = partial(value, section="Recipe: course of the training")
 step = partial(value, section="Recipe: optimizer and loss")
-
-
-class Strategy(StrEnum):
-    """How the set is drawn that chooses the epoch."""
-
-    #: Single examples; their skeletons are in training too.
-    RANDOM = "random"
-    #: Whole skeletons, none of them in training nor among the unseen ones.
-    SKELETON = "skeleton"
 
 
 class Precision(StrEnum):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import event_fingerprint
+from storyteller_schema.contract.fingerprint import event_fingerprint
 
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.training.recipe import Recipe

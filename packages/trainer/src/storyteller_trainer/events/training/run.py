@@ -25,7 +25,7 @@ from storyteller_trainer.events.data.dataset import EventDataset
 from storyteller_trainer.events.data.encoding import Encodings, encode
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.skeleton import split_group
-from storyteller_trainer.events.data.split import split
+from storyteller_trainer.events.data.split import HELD_OUT, split
 from storyteller_trainer.events.model.checkpoint import (
     EventMetadata,
     load_event_checkpoint,
@@ -47,9 +47,6 @@ from storyteller_trainer.runs.history import HistoryRow, Losses
 from storyteller_trainer.runs.interrupt import deferred_interrupt
 from storyteller_trainer.runs.progress import EpochProgress
 from storyteller_trainer.runs.threads import choose_threads, computing_by
-
-#: The held-out sets of a run folder, by the part of the split that they hold.
-HELD_OUT = {"random": "held_out_random.jsonl", "skeletons": "held_out_skeletons.jsonl"}
 
 #: Logits are of the order of 1; float32 on another device differs by about 1e-5, and with TF32 by about 1e-3.
 MAX_DEVIATION = 0.01

@@ -8,19 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 
+from storyteller_trainer.character.data.manifest import IrreducibleLoss, combine
 from storyteller_trainer.sample.character.array_views import Float32, Float64, Int
 from storyteller_trainer.sample.character.coherence import coherence
 from storyteller_trainer.sample.character.conditionals import conditionals
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptors import Descriptors
-from storyteller_trainer.sample.character.irreducible import (
-    IrreducibleLoss,
-    accepted,
-    best_accuracies,
-    combine,
-    lowest_terms,
-)
+from storyteller_trainer.sample.character.irreducible import accepted, best_accuracies, lowest_terms
 from storyteller_trainer.sample.character.labels import draw_labels
 from storyteller_trainer.sample.character.plan import Plan, make_plan
 from storyteller_trainer.sample.character.scenarios import draw_scenarios

@@ -10,15 +10,12 @@ archetypes look alike, or an axis that labels depend on lies beyond the 16 that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 from storyteller_schema.contract.enums import ActionContext, ActionType
-from storyteller_schema.contract.predictions import HEADS
 
 from storyteller_trainer.sample.character.array_views import Float32, Float64, slots_of
 from storyteller_trainer.sample.character.coherence import INTENSITY_BOUNDS, fit
@@ -32,31 +29,8 @@ from storyteller_trainer.sample.character.conditionals import (
     Conditionals,
 )
 
-#: The share of each head in the weighted loss, as in the reference recipe.
-HEAD_WEIGHTS: dict[str, float] = {"action": 0.35, "speech": 0.20, "thought": 0.20, "emotion": 0.25}
-
 #: An event changes at most this many emotions (RAISED and LOWERED in conditionals.py).
 MOST_CHANGED = 2
-
-
-class IrreducibleLoss(msgspec.Struct, frozen=True, kw_only=True):
-    """Nats for cross-entropies, squared units for numbers; a head is the sum of its terms."""
-
-    total: float
-    """The weighted sum of the heads."""
-    action: float
-    speech: float
-    thought: float
-    emotion: float
-    terms: dict[str, float]
-    """By output field, such as `action.type`. A term over several outputs is their mean, as in training."""
-
-
-def combine(terms: Mapping[str, float], head_weights: Mapping[str, float] = HEAD_WEIGHTS) -> IrreducibleLoss:
-    """Sums terms into heads, and heads into the weighted total."""
-    heads = {head: sum(value for name, value in terms.items() if name.startswith(f"{head}.")) for head in HEADS}
-    total = sum(head_weights[head] * value for head, value in heads.items())
-    return IrreducibleLoss(total=total, terms=dict(terms), **heads)
 
 
 def lowest_terms(features: Float32, given: Conditionals, leaving: Float64) -> dict[str, Float64]:

@@ -15,12 +15,11 @@ import msgspec
 import numpy as np
 import orjson
 from storyteller_schema.common.files import StrPath, atomic_path
-from storyteller_schema.contract.document import fingerprint
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.predictions import PREDICTIONS
 
-from storyteller_trainer.character.data.dataset import manifest_path
-from storyteller_trainer.character.data.manifest import Manifest
+from storyteller_trainer.character.data.manifest import Manifest, manifest_path
 from storyteller_trainer.reading.jsonl import check_name
 from storyteller_trainer.sample.character.generate import Chunk, Totals, draw_chunks
 from storyteller_trainer.sample.character.plan import Plan

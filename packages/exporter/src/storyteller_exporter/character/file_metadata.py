@@ -1,0 +1,50 @@
+"""What a character file says about itself, beyond what every file says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storyteller_schema.contract.layout import Kind
+from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
+from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
+
+from storyteller_exporter.onnx import metadata_props
+
+EPOCH = f"{metadata_props.PREFIX}best_epoch"
+LOSS = f"{metadata_props.PREFIX}best_loss"
+TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
+ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
+#: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
+ROUNDED_BY = f"{metadata_props.PREFIX}rounded_by_rows"
+
+
+def is_aligned(metadata: dict[str, str]) -> bool:
+    """Whether a file's notes say that its binary outputs were shifted."""
+    return metadata.get(ALIGNED) == "true"
+
+
+def decoding_rules(align_thresholds: bool) -> dict[str, Any]:
+    """How the engine reads the outputs, for whoever finds only the file."""
+    rules: dict[str, Any] = {
+        "order": f"the outputs {', '.join(HEADS)}, concatenated: {PREDICTIONS.size} numbers",
+        "confidence, valence and deltas": "as they are",
+        "action.target_index": "not used",
+        "thought.dominant_emotion_index": "rounded half away from zero, at least 0, at most 7",
+        "emotion.intensity_delta": f"kept when its absolute value is above {DELTA_FLOOR}",
+        "thresholds": (
+            f"aligned: binary outputs were raised by {BINARY_CUT}, so that the cut is at a probability of 0.5"
+            if align_thresholds
+            else "as trained: binary outputs are logits, so the cut is at a probability of 0.622"
+        ),
+        "slices": {},
+    }
+    for region in PREDICTIONS.regions:
+        for field in region.fields:
+            span = region.locate(field.name)
+            name = f"{region.name}.{field.name}"
+            rules["slices"][name] = [span.start, span.stop]
+            if field.kind is Kind.ONE_HOT:
+                rules[name] = {"reading": "largest, the last one on a tie", "labels": field.labels}
+            elif field.kind is Kind.BINARY:
+                rules[name] = f"true when the raw value is above {BINARY_CUT}"
+    return rules
