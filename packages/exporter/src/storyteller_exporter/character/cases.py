@@ -15,11 +15,11 @@ BATCHES = (1, 2, 7, 256)
 LARGE = 1000.0
 #: At most this many rows of real data are compared with PyTorch, evenly spaced over what was held out.
 REAL_ROWS = 256
-SEED = 453
+SEED = 0
 
 
 def random_features(rows: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Inputs of the right form without meaning, [rows, 453]: floats uniform in [-1, 1), one-hots that are one-hot."""
+    """Inputs of the right form without meaning, [rows, inputs]: floats uniform in [-1, 1), one-hots as they are."""
     features = rng.uniform(-1.0, 1.0, (rows, FEATURES.size)).astype(np.float32)
     for region in FEATURES.regions:
         for field in region.fields:
@@ -36,7 +36,7 @@ def evenly_spaced(positions: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 
 def character_cases(real: NDArray[np.float32] | None = None) -> list[Case]:
-    """Random rows in every batch size, all zeros, large magnitudes, and real rows [n, 453] when there are some.
+    """Random rows in every batch size, all zeros, large magnitudes, and real rows [n, inputs] when there are some.
 
     Args:
         real: at most `REAL_ROWS`.

@@ -28,8 +28,8 @@ def quality(outputs: Floats, labels: Floats, *, aligned: bool) -> dict[str, floa
     """Loss, lower is better, and accuracies as the engine reads the outputs, higher is better.
 
     Args:
-        outputs: [rows, 42] raw outputs.
-        labels: [rows, 42].
+        outputs: [rows, outputs] raw outputs.
+        labels: [rows, outputs].
         aligned: the binary outputs were raised by BINARY_CUT; the loss is taken without that.
     """
     logits = torch.from_numpy(outputs - (alignment() if aligned else np.float32(0.0)))
@@ -46,7 +46,7 @@ def quality(outputs: Floats, labels: Floats, *, aligned: bool) -> dict[str, floa
 
 
 def alignment() -> Floats:
-    """What aligned thresholds add to the outputs, [42] float32: BINARY_CUT where a field is binary, else 0."""
+    """What aligned thresholds add to the outputs, [outputs] float32: BINARY_CUT where a field is binary, else 0."""
     shift = np.zeros(PREDICTIONS.size, dtype=np.float32)
     for region in PREDICTIONS.regions:
         for field in region.fields:

@@ -29,14 +29,14 @@ class Data(NamedTuple):
     missing: str = "no --checkpoint and no --data was given"
 
     def held_out(self, count: int) -> tuple[Floats, Floats] | None:
-        """Features [n, 453] and labels [n, 42] of at most `count` examples that the run was not trained on."""
+        """Features [n, inputs] and labels [n, outputs] of at most `count` examples that the run was not trained on."""
         if self.found is None:
             return None
         rows = evenly_spaced(self.found.held_out, count)
         return self.found.data.features[rows], self.found.data.labels[rows]
 
     def training(self, count: int) -> Floats | None:
-        """Features [n, 453] of at most `count` examples that it was trained on."""
+        """Features [n, inputs] of at most `count` examples that it was trained on."""
         if self.found is None or not len(self.found.training):
             return None
         features: Floats = self.found.data.features[evenly_spaced(self.found.training, count)]

@@ -51,7 +51,7 @@ def round_model(model: CharacterModel, rows: NDArray[np.float32] | None) -> dict
     """Layer name (`trunk.0`) to its rounded weights.
 
     Args:
-        rows: [n, 453] features of training data, by which the rounding is chosen; None rounds each weight to the
+        rows: [n, inputs] features of training data, by which the rounding is chosen; None rounds each weight to the
             nearest integer.
     """
     rounded: dict[str, Rounded] = {}

@@ -40,7 +40,7 @@ _DTYPES = {
 
 
 def encode_features_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """Writes scenarios given as columns: [n, 453] float32, each row as `encode_features` writes it.
+    """Writes scenarios given as columns: [n, inputs] float32, each row as `encode_features` writes it.
 
     Slots are given in the order of the wire: axes by ascending name, history newest first. Further slots than the
     region has are left out, as the engine leaves them out; for fewer, the rest is zero.
@@ -52,7 +52,7 @@ def encode_features_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float3
 
 
 def encode_labels_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """Writes training targets given as columns: [n, 42] float32, each row as `encode_labels` writes it.
+    """Writes training targets given as columns: [n, outputs] float32, each row as `encode_labels` writes it.
 
     There is no column `action.target_index`: it is always NO_TARGET. `thought.dominant_emotion_index` holds positions
     in Primary. A delta is 0 where nothing changes.
@@ -71,13 +71,13 @@ def encode_labels_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]
 
 
 def decode_outputs_batch(outputs: Outputs) -> Columns:
-    """Reads raw outputs [n, 42] as `decode_outputs` reads each row; the columns that `encode_labels_batch` takes.
+    """Reads raw outputs [n, outputs] as `decode_outputs` reads each row; the columns that `encode_labels_batch` takes.
 
     The outputs may come in any form that `Outputs` allows. Positions are int64, binary fields bool, numbers float32; a
     dropped delta is 0.
 
     Raises:
-        StorytellerError: the outputs are not [n, 42].
+        StorytellerError: the outputs are not [n, outputs].
     """
     vectors = output_array(outputs)
     if vectors.ndim != 2:

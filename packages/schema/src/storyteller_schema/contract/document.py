@@ -40,14 +40,14 @@ class EventInfo(msgspec.Struct, frozen=True):
 
 
 class EncodeVector(msgspec.Struct, frozen=True):
-    """A scenario and the 453 features that one side's code makes of it."""
+    """A scenario and the features that one side's code makes of it."""
 
     scenario: Scenario
     features: tuple[float, ...]
 
 
 class DecodeVector(msgspec.Struct, frozen=True):
-    """42 outputs and the prediction, as JSON, that one side's code reads from them."""
+    """Raw outputs and the prediction, as JSON, that one side's code reads from them."""
 
     outputs: tuple[float, ...]
     prediction: dict[str, Any]

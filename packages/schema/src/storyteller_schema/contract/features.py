@@ -1,4 +1,7 @@
-"""The 453 inputs of character prediction: their layout, and how a scenario is written into them."""
+"""The 453 inputs of character prediction: their layout, and how a scenario is written into them.
+
+Everywhere else, in shapes, `inputs` stands for this number and `outputs` for that of predictions.py.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,7 @@ FEATURES = Layout(
 
 
 def encode_features(scenario: Scenario) -> NDArray[np.float32]:
-    """Writes a scenario as the engine does: [453] float32, not normalised.
+    """Writes a scenario as the engine does: [inputs] float32, not normalised.
 
     The tensor takes the first 16 axes in ascending order of their name, the relations the first 5, the history the
     newest 3 with the newest first; a relation without a role counts as Periphery. Slots left over are zero.

@@ -38,7 +38,7 @@ def _canonical(layout: Layout) -> list[dict[str, Any]]:
 
 
 def decode_rules() -> dict[str, float]:
-    """The numbers in the rules by which the engine reads the 42 outputs."""
+    """The numbers in the rules by which the engine reads the outputs."""
     return {"binary_cut": rules.BINARY_CUT, "delta_floor": rules.DELTA_FLOOR}
 
 

@@ -1,6 +1,6 @@
 """The vocabulary in which a flat vector of floats is declared: fields in slots in regions.
 
-`features.py` declares the 453 inputs with it and `predictions.py` the 42 outputs. Sizes, offsets, slices and the name
+`features.py` declares the inputs with it and `predictions.py` the outputs. Sizes, offsets, slices and the name
 of every float derive from those two declarations; none of these numbers is written down a second time.
 """
 

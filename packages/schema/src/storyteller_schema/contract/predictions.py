@@ -52,8 +52,8 @@ PREDICTIONS = Layout(
 #: Head name to number of outputs, in wire order.
 HEADS: dict[str, int] = {region.name: region.length for region in PREDICTIONS.regions}
 
-#: Raw outputs: the heads concatenated [..., 42], or head name to [..., size of the head], as the PyTorch model returns
-#: them. Arrays, tensors or lists.
+#: Raw outputs: the heads concatenated [..., outputs], or head name to [..., size of the head], as the PyTorch model
+#: returns them. Arrays, tensors or lists.
 Outputs: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 #: What stands in `action.target_index` of every label: the generator never resolves a member of the cast.
@@ -131,7 +131,7 @@ _SPANS = {
 
 
 def encode_labels(prediction: Prediction) -> NDArray[np.float32]:
-    """The training target [42] float32 from which `decode_outputs` reads the same prediction.
+    """The training target [outputs] float32 from which `decode_outputs` reads the same prediction.
 
     Raises:
         StorytellerError: a number is not finite.
@@ -158,15 +158,15 @@ def encode_labels(prediction: Prediction) -> NDArray[np.float32]:
 def decode_outputs(outputs: Outputs) -> Prediction:
     """Reads the raw outputs for one character, in any form that `Outputs` allows, as the engine does.
 
-    42 numbers, or the four heads by name; a batch of one counts as its one row. float64 is rounded to float32 first.
+    One vector, or the four heads by name; a batch of one counts as its one row. float64 is rounded to float32 first.
 
     Categorical slices: `last_argmax`. Binary ones: true when the raw value is strictly above BINARY_CUT. Confidences,
     valence and deltas: raw, without a sigmoid or tanh; a delta only where its absolute value is above DELTA_FLOOR.
     The dominant emotion: rounded half away from zero, cast to an unsigned byte (negative and NaN give 0), at most 7.
-    Every vector of 42 numbers can be read, non-finite ones too: those numbers stand in the prediction as they are.
+    Every vector of that length can be read, non-finite numbers too: they stand in the prediction as they are.
 
     Raises:
-        StorytellerError: there are not exactly 42 numbers.
+        StorytellerError: there are not exactly as many numbers as outputs.
     """
     vector = output_array(outputs)
     if vector.shape[:-1] == (1,):
@@ -209,10 +209,10 @@ def decode_outputs(outputs: Outputs) -> Prediction:
 
 
 def output_array(outputs: Outputs) -> NDArray[np.float32]:
-    """Outputs as float32 [..., 42]: the four heads, by name in any order, are put together in the engine's.
+    """Outputs as float32 [..., outputs]: the four heads, by name in any order, are put together in the engine's.
 
     Raises:
-        StorytellerError: the last axis is not 42 long, a head is missing, unknown or of another length, or something
+        StorytellerError: the last axis is not as long, a head is missing, unknown or of another length, or something
             is not a number.
     """
     try:
@@ -229,7 +229,7 @@ def output_array(outputs: Outputs) -> NDArray[np.float32]:
 
 
 def _concatenated(heads: Mapping[str, ArrayLike]) -> NDArray[Any]:
-    """The four heads [..., size of the head] as one array [..., 42]."""
+    """The four heads [..., size of the head] as one array [..., outputs]."""
     if heads.keys() != HEADS.keys():
         raise StorytellerError(f"expected the heads {', '.join(HEADS)}, got {', '.join(map(str, heads)) or 'none'}")
     arrays = {name: _array(heads[name]) for name in HEADS}

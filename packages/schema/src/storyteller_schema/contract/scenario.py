@@ -1,4 +1,4 @@
-"""What the engine knows when it predicts a character: the typed form of the 453 inputs."""
+"""What the engine knows when it predicts a character: the typed form of the inputs."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def augment(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Another batch of the same size, by torch's generator of the device.
 
     Args:
-        features: [batch, 453]; labels: [batch, 42]. Neither is changed.
+        features: [batch, inputs]; labels: [batch, outputs]. Neither is changed.
     """
     features, labels = features.clone(), labels.clone()
     states, dominant = _emotions(features, labels)

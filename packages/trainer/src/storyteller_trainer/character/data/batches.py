@@ -34,9 +34,9 @@ PASS = 8192
 class Batch(NamedTuple):
     """Some examples on the training device."""
 
-    #: [batch, 453] float32.
+    #: [batch, inputs] float32.
     features: Tensor
-    #: [batch, 42] float32.
+    #: [batch, outputs] float32.
     labels: Tensor
 
 
@@ -64,10 +64,10 @@ class Side:
     """Examples resident on the training device."""
 
     features: Tensor
-    """[examples, 453] float32."""
+    """[examples, inputs] float32."""
 
     labels: Tensor
-    """[examples, 42] float32."""
+    """[examples, outputs] float32."""
 
     @classmethod
     def of(cls, features: Floats, labels: Floats, device: torch.device) -> Side:
@@ -103,10 +103,10 @@ class MappedSide:
     """Examples in files, of which only a window is in memory."""
 
     features: Rows
-    """[all examples, 453], of both sides of the split."""
+    """[all examples, inputs], of both sides of the split."""
 
     labels: Rows
-    """[all examples, 42], likewise."""
+    """[all examples, outputs], likewise."""
 
     rows: NDArray[np.intp]
     """Positions of this side's examples, ascending."""

@@ -17,9 +17,9 @@ from storyteller_trainer.character.data.violations import Floats
 class Chunk(NamedTuple):
     """The sound ones among some consecutive lines."""
 
-    #: [examples, 453] float32.
+    #: [examples, inputs] float32.
     features: Floats
-    #: [examples, 42] float32.
+    #: [examples, outputs] float32.
     labels: Floats
     cells: list[Cell]
     #: [examples] uint64: the first eight bytes of each content hash, enough to tell duplicates.
@@ -29,9 +29,9 @@ class Chunk(NamedTuple):
 class Arrays(NamedTuple):
     """What is kept of a training file."""
 
-    #: [examples, 453].
+    #: [examples, inputs].
     features: Floats
-    #: [examples, 42].
+    #: [examples, outputs].
     labels: Floats
     #: [examples] int32: position in `cell_names`.
     cells: NDArray[np.int32]
@@ -53,7 +53,7 @@ def gather(chunks: Iterable[Chunk], keep: Callable[[Floats, Floats], None]) -> K
     """Goes through all chunks of a file.
 
     Args:
-        keep: called with the features [n, 453] and the labels [n, 42] of each chunk.
+        keep: called with the features [n, inputs] and the labels [n, outputs] of each chunk.
     """
     seen: dict[Cell, int] = {}
     cells = [np.empty(0, np.int32)]

@@ -56,10 +56,10 @@ class CharacterDataset:
     """Every file that the examples come from."""
 
     features: Rows
-    """[examples, 453]; may be memory-mapped and read-only."""
+    """[examples, inputs]; may be memory-mapped and read-only."""
 
     labels: Rows
-    """[examples, 42]; may be memory-mapped and read-only."""
+    """[examples, outputs]; may be memory-mapped and read-only."""
 
     cells: NDArray[np.int32]
     """[examples]: position in `cell_names` of the cell that each example was drawn from."""

@@ -37,14 +37,14 @@ class Cell(msgspec.Struct, frozen=True, order=True, gc=False):
     a_is_role_a: bool
 
 
-_Exactly453 = Annotated[tuple[float, ...], msgspec.Meta(min_length=FEATURES.size, max_length=FEATURES.size)]
-_Exactly42 = Annotated[tuple[float, ...], msgspec.Meta(min_length=PREDICTIONS.size, max_length=PREDICTIONS.size)]
+_Inputs = Annotated[tuple[float, ...], msgspec.Meta(min_length=FEATURES.size, max_length=FEATURES.size)]
+_Outputs = Annotated[tuple[float, ...], msgspec.Meta(min_length=PREDICTIONS.size, max_length=PREDICTIONS.size)]
 
 
 class _Record(msgspec.Struct, gc=False):
     cell: Cell
-    features: _Exactly453
-    labels: _Exactly42
+    features: _Inputs
+    labels: _Outputs
     coherence_score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     content_hash: str | None = None
 
@@ -56,9 +56,9 @@ class Example(NamedTuple):
     """What is kept of a sound line."""
 
     cell: Cell
-    #: 453 little-endian float32; infinite, like the labels, where the line's number is beyond float32.
+    #: Little-endian float32; infinite, like the labels, where the line's number is beyond float32.
     features: bytes
-    #: 42 little-endian float32.
+    #: Little-endian float32.
     labels: bytes
     #: SHA-256 of the features and labels.
     digest: bytes

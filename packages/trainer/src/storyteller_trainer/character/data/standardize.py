@@ -16,13 +16,13 @@ FIRST = "trunk.0"
 class Standardizer(NamedTuple):
     """Reads `(features - shift) * scale`. An input that never varied has the scale 0: the network ignores it."""
 
-    #: [453] float32 each.
+    #: [inputs] float32 each.
     shift: Tensor
     scale: Tensor
 
     @classmethod
     def of(cls, features: Tensor) -> Standardizer:
-        """From the training side [examples, 453]."""
+        """From the training side [examples, inputs]."""
         deviation, mean = torch.std_mean(features, dim=0, correction=0)
         # Rounding leaves a trace of deviation in a column of equal numbers.
         varies = features.amax(dim=0) > features.amin(dim=0)
@@ -30,7 +30,7 @@ class Standardizer(NamedTuple):
 
     @classmethod
     def of_parts(cls, parts: Iterable[Tensor]) -> Standardizer:
-        """The same from a side that is read in parts [n, 453], summed up in float64 on the CPU."""
+        """The same from a side that is read in parts [n, inputs], summed up in float64 on the CPU."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         origin = low = high = None
         for part in parts:
@@ -55,7 +55,7 @@ class Standardizer(NamedTuple):
         return cls(torch.zeros(FEATURES.size, device=device), torch.ones(FEATURES.size, device=device))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """[batch, 453] as the network in training sees them."""
+        """[batch, inputs] as the network in training sees them."""
         return (features - self.shift) * self.scale
 
     def fold(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -112,8 +112,8 @@ def violations(features: Floats, labels: Floats) -> Iterator[Violation]:
     """Every rule that the rows of a chunk break, in no particular order of rows.
 
     Args:
-        features: [rows, 453] float32, finite.
-        labels: [rows, 42] float32, finite.
+        features: [rows, inputs] float32, finite.
+        labels: [rows, outputs] float32, finite.
     """
     yield from _feature_violations(features)
     yield from _label_one_hot_violations(labels)

@@ -41,7 +41,7 @@ def loss_terms(outputs: Mapping[str, Tensor], labels: Tensor) -> dict[str, Tenso
 
     Args:
         outputs: head name to raw outputs [batch, size of the head].
-        labels: [batch, 42].
+        labels: [batch, outputs].
 
     Returns:
         Term name (`action.type`) to a scalar.

@@ -107,7 +107,7 @@ class MetricsCounter:
         self._dominant_right = 0
 
     def add(self, outputs: Floats, labels: Floats) -> None:
-        """Counts a batch: raw outputs and labels, both [batch, 42] float32."""
+        """Counts a batch: raw outputs and labels, both [batch, outputs] float32."""
         decoded = decode_outputs_batch(outputs)
         for name, _, span in _fields(Kind.ONE_HOT):
             self._add_categorical(name, decoded[name], labels[:, span])

@@ -16,10 +16,10 @@ PARAMETERS = 407_210
 
 
 class CharacterModel(nn.Module):
-    """453 raw inputs to 42 raw outputs, in four heads.
+    """Raw inputs to raw outputs, in four heads.
 
-    Linear 453-384, ReLU, Dropout, 384-256, ReLU, Dropout, 256-256, ReLU; each head 256-64, ReLU, 64-N. The last layer
-    of the trunk has no dropout: the heads see all of what the trunk has found.
+    Linear inputs-384, ReLU, Dropout, 384-256, ReLU, Dropout, 256-256, ReLU; each head 256-64, ReLU, 64-N. The last
+    layer of the trunk has no dropout: the heads see all of what the trunk has found.
     """
 
     def __init__(self, dropout: float = 0.3) -> None:
@@ -43,7 +43,7 @@ class CharacterModel(nn.Module):
         )
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """Head name to raw outputs [batch, size of the head], from features [batch, 453] float32.
+        """Head name to raw outputs [batch, size of the head], from features [batch, inputs] float32.
 
         Nothing is squashed: categorical slices and binary outputs are logits, floats are plain.
         """

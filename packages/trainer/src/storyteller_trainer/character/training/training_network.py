@@ -38,7 +38,7 @@ class TrainingNetwork(nn.Module):
         """The heads' losses [4], and the cross-entropy of the second reading (a scalar).
 
         Args:
-            features: [rows, 453], as the network sees them; labels: [rows, 42]; share: which rows of the batch.
+            features: [rows, inputs], as the network sees them; labels: [rows, outputs]; share: which rows of the batch.
         """
         for dropout in self._dropouts:
             dropout.share = share

@@ -14,19 +14,19 @@ Bool = NDArray[np.bool_]
 
 
 def slots_of(features: Float32, region: str) -> Float32:
-    """A view of one region of features [n, 453] as [n, slots, floats per slot]."""
+    """A view of one region of features [n, inputs] as [n, slots, floats per slot]."""
     declared = FEATURES[region]
     return features[:, declared.span].reshape(len(features), declared.slots, declared.per_slot, copy=False)
 
 
 def feature(features: Float32, path: str, slot: int = 0) -> Float32:
-    """A view of one field of features [n, 453], as [n, floats]: `player_event.event_type`, `tensor.variance`."""
+    """A view of one field of features [n, inputs], as [n, floats]: `player_event.event_type`, `tensor.variance`."""
     region, _, field = path.partition(".")
     return features[:, FEATURES[region].locate(field, slot)]
 
 
 def label(labels: Float32, path: str) -> Float32:
-    """A view of one field of labels [n, 42], as [n, floats]: `action.type`, `emotion.intensity_delta`."""
+    """A view of one field of labels [n, outputs], as [n, floats]: `action.type`, `emotion.intensity_delta`."""
     return labels[:, PREDICTIONS.span(path)]
 
 

@@ -63,7 +63,7 @@ def leaves_bounds(intensities: Float32, deltas: Float32) -> Bool:
 
 
 def fit(features: Float32, labels: Float32) -> Fit:
-    """What the coherence of n examples depends on: features [n, 453], labels [n, 42]."""
+    """What the coherence of n examples depends on: features [n, inputs], labels [n, outputs]."""
     emotions = slots_of(features, "emotional_state")
     intensities, awareness = emotions[..., 0], emotions[..., 1:]
     guarded = (
@@ -99,5 +99,5 @@ def fit(features: Float32, labels: Float32) -> Fit:
 
 
 def coherence(features: Float32, labels: Float32) -> Float64:
-    """The coherence [n] of n examples: features [n, 453], labels [n, 42]."""
+    """The coherence [n] of n examples: features [n, inputs], labels [n, outputs]."""
     return fit(features, labels).score()

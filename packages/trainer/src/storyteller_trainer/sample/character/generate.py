@@ -30,9 +30,9 @@ class Chunk:
     """Consecutive examples: n accepted ones, and how many were rejected among them."""
 
     features: Float32
-    """[n, 453]"""
+    """[n, inputs]"""
     labels: Float32
-    """[n, 42]"""
+    """[n, outputs]"""
     cells: Int
     """[n]: positions in the plan's cells."""
     variations: Int
@@ -134,9 +134,9 @@ class SampleDataset:
     """Generated examples in memory."""
 
     features: Float32
-    """[n, 453]"""
+    """[n, inputs]"""
     labels: Float32
-    """[n, 42]"""
+    """[n, outputs]"""
     cells: Int
     """[n]: positions in `plan.cells`."""
     coherence: Float64

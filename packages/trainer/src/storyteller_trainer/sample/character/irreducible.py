@@ -98,8 +98,8 @@ def accepted(
     outcomes are enumerated, and by Bayes' rule each one's probability given acceptance follows.
 
     Args:
-        features: [n, 453].
-        labels: [n, 42]; only what is certain about them is used.
+        features: [n, inputs].
+        labels: [n, outputs]; only what is certain about them is used.
         given: what the label rules say about these scenarios, before any example is rejected.
         min_coherence: examples below were rejected, which changes the distribution of the labels of the others.
     """
@@ -170,7 +170,7 @@ def delta_moments(features: Float32, given: Conditionals, leaving: Float64) -> t
     """Of each intensity delta [n, 8]: its mean, its mean square, and the probability of its awareness shift.
 
     Args:
-        features: [n, 453].
+        features: [n, inputs].
         given: says which emotions are raised and lowered.
         leaving: [n, 8], the probability that the delta is one of those that leave the bounds. Below and above the cut
             the size of a delta is uniform, whatever this probability.

@@ -22,7 +22,7 @@ NO_TARGET = -1.0
 
 
 def draw_labels(given: Conditionals, rng: np.random.Generator) -> Float32:
-    """Labels [n, 42] for n scenarios.
+    """Labels [n, outputs] for n scenarios.
 
     The register and the confidence of speech are drawn whether or not speech occurs.
     """

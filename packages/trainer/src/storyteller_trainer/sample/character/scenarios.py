@@ -34,7 +34,7 @@ class Scenarios:
     """n scenarios."""
 
     features: Float32
-    """[n, 453]"""
+    """[n, inputs]"""
     axes: dict[str, Float32]
     """For each axis that label rules read [n]: its central tendency, or its stand-in where the archetype lacks it.
 
