@@ -31,7 +31,7 @@ from bench_sets import UnseenSet, cell_names, make_unseen_set, training_plan
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import write_atomic
 from storyteller_schema.common.settings import ARTIFACTS
-from storyteller_trainer.character.data.batches import Side
+from storyteller_trainer.character.data.batches import ResidentSource
 from storyteller_trainer.character.data.split import split_by_cell
 from storyteller_trainer.character.training.recipe import RECIPES, Recipe
 from storyteller_trainer.character.training.train import Trainer
@@ -146,7 +146,7 @@ def execute(run: Run) -> Result:
     recipe = Recipe(**run.recipe)
     split = split_by_cell(sample.cells.astype(np.int32), cell_names(sample.plan), recipe.val_fraction, recipe.seed)
     start = time.perf_counter()
-    sides = (Side.of(sample.features[rows], sample.labels[rows], torch.device("cpu")) for rows in split)
+    sides = (ResidentSource.of(sample.features[rows], sample.labels[rows], torch.device("cpu")) for rows in split)
     trainer = Trainer(recipe, *sides)
     best = copy.deepcopy(trainer.model)
     while not trainer.should_stop():

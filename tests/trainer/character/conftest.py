@@ -16,7 +16,7 @@ from storyteller_schema.contract.enums import Primary
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.layout import Kind, Layout
 from storyteller_schema.contract.predictions import PREDICTIONS
-from storyteller_trainer.character.data.batches import Side
+from storyteller_trainer.character.data.batches import ResidentSource
 
 Record = dict[str, Any]
 
@@ -95,9 +95,9 @@ def write() -> Callable[[Path, Sequence[Record]], Path]:
 
 
 @pytest.fixture
-def side() -> Callable[..., Side]:
+def side() -> Callable[..., ResidentSource]:
     """`side(rows, seed)`: valid examples as tensors on the CPU."""
-    return lambda rows, seed=0: Side.of(*make_arrays(rows, seed), torch.device("cpu"))
+    return lambda rows, seed=0: ResidentSource.of(*make_arrays(rows, seed), torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

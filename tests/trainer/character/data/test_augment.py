@@ -11,7 +11,7 @@ import torch
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.augment import UNREAD, augment
-from storyteller_trainer.character.data.batches import Side
+from storyteller_trainer.character.data.batches import ResidentSource
 from storyteller_trainer.sample.character.conditionals import conditionals
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
@@ -27,7 +27,7 @@ def intensities(features: torch.Tensor) -> torch.Tensor:
     return features[:, EMOTIONS.span].view(-1, 8, 6)[:, :, 0]
 
 
-def test_the_dominant_emotion_follows_its_intensity(side: Callable[..., Side]) -> None:
+def test_the_dominant_emotion_follows_its_intensity(side: Callable[..., ResidentSource]) -> None:
     features, labels = next(side(200).in_order(200))
     labels[:, DOMINANT] = intensities(features).argmax(dim=1)
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def test_the_dominant_emotion_follows_its_intensity(side: Callable[..., Side]) -
     assert len({tuple(map(tuple, sorted(part))) for part in rows}) == 1
 
 
-def test_where_two_emotions_are_highest_the_order_is_kept(side: Callable[..., Side]) -> None:
+def test_where_two_emotions_are_highest_the_order_is_kept(side: Callable[..., ResidentSource]) -> None:
     features, labels = next(side(60).in_order(60))
     features[:, EMOTIONS.locate("intensity", 2)] = 1.0
     features[:, EMOTIONS.locate("intensity", 6)] = 1.0
@@ -50,7 +50,7 @@ def test_where_two_emotions_are_highest_the_order_is_kept(side: Callable[..., Si
     assert (new_labels[:, DOMINANT] == 6).all()
 
 
-def test_what_labels_read_stays_and_the_arguments_are_not_changed(side: Callable[..., Side]) -> None:
+def test_what_labels_read_stays_and_the_arguments_are_not_changed(side: Callable[..., ResidentSource]) -> None:
     features, labels = next(side(50).in_order(50))
     before = features.clone(), labels.clone()
     new_features, new_labels = augment(features, labels)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from storyteller_trainer.character.data import batches
-from storyteller_trainer.character.data.batches import MappedSide, Side, Source, make_sides
+from storyteller_trainer.character.data.batches import MappedSource, ResidentSource, Source, make_sources
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.data.standardize import Standardizer
 from storyteller_trainer.character.training.recipe import RECIPES
@@ -27,10 +27,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "WINDOW", 24)
 
 
-def mapped(rows: int) -> MappedSide:
+def mapped(rows: int) -> MappedSource:
     """A side whose features and labels are the number of the example: every second one of the data."""
     numbers = np.arange(2 * rows, dtype=np.float32)[:, None]
-    return MappedSide(np.repeat(numbers, 453, 1), np.repeat(numbers, 42, 1), np.arange(0, 2 * rows, 2), CPU)
+    return MappedSource(np.repeat(numbers, 453, 1), np.repeat(numbers, 42, 1), np.arange(0, 2 * rows, 2), CPU)
 
 
 def order(side: Source, size: int, seed: int) -> list[list[int]]:
@@ -69,14 +69,14 @@ def test_in_order() -> None:
     assert found == [[0, 2, 4, 6], [8, 10, 12, 14], [16, 18]]
 
 
-def test_the_limit_decides(side: Callable[..., Side]) -> None:
+def test_the_limit_decides(side: Callable[..., ResidentSource]) -> None:
     held = side(100)
     features, labels = held.features.numpy(), held.labels.numpy()
     split = (np.arange(0, 80), np.arange(80, 100))
     size = features.nbytes
-    assert all(isinstance(each, Side) for each in make_sides(features, labels, split, CPU, size))
-    low = make_sides(features, labels, split, CPU, size - 1)
-    assert all(isinstance(each, MappedSide) for each in low)
+    assert all(isinstance(each, ResidentSource) for each in make_sources(features, labels, split, CPU, size))
+    low = make_sources(features, labels, split, CPU, size - 1)
+    assert all(isinstance(each, MappedSource) for each in low)
     assert [len(each) for each in low] == [80, 20]
 
 
@@ -103,7 +103,7 @@ def test_both_ways_end_near_each_other(data: CharacterDataset, preset: str) -> N
         for limit in (1e9, 0)
     ]
     untrained = Trainer(
-        RECIPES[preset], *make_sides(data.features, data.labels, (np.arange(200), np.arange(200, 240)), CPU, 1e9)
+        RECIPES[preset], *make_sources(data.features, data.labels, (np.arange(200), np.arange(200, 240)), CPU, 1e9)
     )
     before = untrained.validate().losses.total
     assert losses[0].val_loss != losses[1].val_loss, "another order"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from storyteller_trainer.character.training.optimizer import (
     AdamW,
-    Both,
+    CombinedOptimizer,
     Muon,
     Optimizer,
     Plateau,
@@ -101,7 +101,7 @@ def _of_each(model: nn.Linear) -> tuple[Muon, AdamW]:
 
 MAKERS: dict[str, Callable[[nn.Linear], Optimizer]] = {
     "adamw": lambda model: AdamW(model.named_parameters(), 1e-2, 0.1),
-    "both": lambda model: Both(*_of_each(model)),
+    "both": lambda model: CombinedOptimizer(*_of_each(model)),
 }
 
 

@@ -10,17 +10,17 @@ import msgspec
 import pytest
 import torch
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_trainer.character.data.batches import Batch, Side
+from storyteller_trainer.character.data.batches import Batch, ResidentSource
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.training import train
 from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import RECIPES
-from storyteller_trainer.character.training.train import Course, Trainer, epoch_seed
+from storyteller_trainer.character.training.train import Trainer, TrainState, epoch_seed
 from storyteller_trainer.runs.history import Losses
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-MakeSide = Callable[..., Side]
+MakeSide = Callable[..., ResidentSource]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_another_trainer_can_take_over(trainer: Callable[..., Trainer], preset: 
         whole.run_epoch()
     for _ in range(2):
         before.run_epoch()
-    course = msgspec.json.decode(msgspec.json.encode(before.course), type=Course)
+    course = msgspec.json.decode(msgspec.json.encode(before.course), type=TrainState)
     after.load_state({name: t.clone() for name, t in before.state().items()}, course)
     for _ in range(2):
         after.run_epoch()
@@ -214,8 +214,8 @@ def test_the_linear_schedule_ends_with_the_last_epoch(trainer: Callable[..., Tra
 # --- when to stop -----------------------------------------------------------------------------------------------------
 
 
-def course() -> Course:
-    return Course(plateau=Plateau(factor=0.5, patience=5))
+def course() -> TrainState:
+    return TrainState(plateau=Plateau(factor=0.5, patience=5))
 
 
 def test_patience_counts_epochs_without_enough_improvement() -> None:

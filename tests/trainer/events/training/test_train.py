@@ -14,7 +14,7 @@ from storyteller_trainer.events.model.classifiers import EventClassifier, Model,
 from storyteller_trainer.events.model.encoders import load_encoder
 from storyteller_trainer.events.training import train
 from storyteller_trainer.events.training.recipe import Precision, Recipe, recipe_for
-from storyteller_trainer.events.training.train import Course, Epoch, NonFiniteError, Trainer, TrainingData
+from storyteller_trainer.events.training.train import Epoch, NonFiniteError, Trainer, TrainingData, TrainState
 from tiny_encoders import FAMILIES
 
 CPU = torch.device("cpu")
@@ -183,7 +183,7 @@ def epoch(number: int, score: float, loss: float) -> Epoch:
 
 
 def test_the_best_epoch_has_the_highest_score_and_then_the_lowest_loss() -> None:
-    course = Course()
+    course = TrainState()
     told = [course.add(epoch(n, score, loss)) for n, score, loss in ((1, 0.5, 1.0), (2, 0.9, 2.0), (3, 0.9, 1.5))]
     assert told == [True, True, True]
     assert not course.add(epoch(4, 0.9, 1.5))

@@ -125,7 +125,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 @torch.no_grad()
-def sum_up(tensors: Sequence[Tensor]) -> None:
+def all_reduce(tensors: Sequence[Tensor]) -> None:
     """Replaces every tensor by its sum over the processes, in one exchange."""
     if size() == 1:
         return
@@ -137,7 +137,7 @@ def sum_up(tensors: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def take_over(tensors: Iterable[Tensor]) -> None:
+def broadcast(tensors: Iterable[Tensor]) -> None:
     """Replaces every tensor by the leader's."""
     if size() == 1:
         return
@@ -146,7 +146,7 @@ def take_over(tensors: Iterable[Tensor]) -> None:
             dist.broadcast(tensor, src=0)
 
 
-def tell(message: bytes) -> list[bytes]:
+def all_gather(message: bytes) -> list[bytes]:
     """What every process has to say, by rank."""
     if size() == 1:
         return [message]
@@ -161,7 +161,7 @@ def tell(message: bytes) -> list[bytes]:
 
 
 @contextmanager
-def agreed() -> Iterator[None]:
+def raise_everywhere() -> Iterator[None]:
     """When the body fails with a StorytellerError in one process, it fails with the same in all."""
     if size() == 1:
         yield
@@ -171,7 +171,7 @@ def agreed() -> Iterator[None]:
         yield
     except StorytellerError as error:
         complaint = f"process {rank()}: {error}" if rank() else str(error)
-    for each in tell(complaint.encode()):
+    for each in all_gather(complaint.encode()):
         if each:
             raise StorytellerError(each.decode())
 
@@ -185,10 +185,10 @@ def by_leader(work: Callable[[], T], kind: Any) -> T:
     if size() == 1:
         return work()
     result = b""
-    with agreed():
+    with raise_everywhere():
         if is_leader():
             result = msgspec.msgpack.encode(work())
-    received: T = msgspec.msgpack.decode(tell(result)[0], type=kind)
+    received: T = msgspec.msgpack.decode(all_gather(result)[0], type=kind)
     return received
 
 
@@ -196,7 +196,7 @@ def one_before_the_others(work: Callable[[], T]) -> T:
     """Does the work in the first process of each machine, then in the others, which find what the first has cached."""
     results: list[T] = []
     for turn in (True, False):
-        with agreed():
+        with raise_everywhere():
             if is_first_here() is turn:
                 results.append(work())
     return results[0]

@@ -1,8 +1,9 @@
 """The examples of one side of the split as batches: from tensors on the device, or from files as they are needed.
 
-The order of a `Side` is any of all orders, each equally likely. A `MappedSide` shuffles by block: consecutive examples
-form blocks, the blocks are put in a random order, and in this sequence the examples of every window of many blocks are
-shuffled. So a block is read in one piece and only one window is in memory. docs/scale.md says what that costs.
+The order of a `ResidentSource` is any of all orders, each equally likely. A `MappedSource` shuffles by block:
+consecutive examples form blocks, the blocks are put in a random order, and in this sequence the examples of every
+window of many blocks are shuffled. So a block is read in one piece and only one window is in memory. docs/scale.md says
+what that costs.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Side:
+class ResidentSource:
     """Examples resident on the training device."""
 
     features: Tensor
@@ -70,7 +71,7 @@ class Side:
     """[examples, outputs] float32."""
 
     @classmethod
-    def of(cls, features: Floats, labels: Floats, device: torch.device) -> Side:
+    def of(cls, features: Floats, labels: Floats, device: torch.device) -> ResidentSource:
         """Copies arrays to the device."""
         return cls(torch.tensor(features, device=device), torch.tensor(labels, device=device))
 
@@ -99,7 +100,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class MappedSide:
+class MappedSource:
     """Examples in files, of which only a window is in memory."""
 
     features: Rows
@@ -156,13 +157,13 @@ class MappedSide:
             fetch_ahead(table, self.rows[part.numpy()])
 
 
-def make_sides(
+def make_sources(
     features: Rows, labels: Rows, split: tuple[NDArray[np.intp], ...], device: torch.device, memory_limit: float
 ) -> list[Source]:
     """The sides of a split, resident if all features together take at most `memory_limit` bytes."""
     if len(features) * FEATURES.size * 4 <= memory_limit:
-        return [Side(_copy(features, rows, device), _copy(labels, rows, device)) for rows in split]
-    return [MappedSide(features, labels, rows, device) for rows in split]
+        return [ResidentSource(_copy(features, rows, device), _copy(labels, rows, device)) for rows in split]
+    return [MappedSource(features, labels, rows, device) for rows in split]
 
 
 def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:

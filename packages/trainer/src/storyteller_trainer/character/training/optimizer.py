@@ -128,7 +128,7 @@ def _iteration_type(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-class Both:
+class CombinedOptimizer:
     """Two optimizers as one, each for its own parameters."""
 
     def __init__(self, first: Optimizer, second: Optimizer) -> None:

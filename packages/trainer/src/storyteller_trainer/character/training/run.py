@@ -24,14 +24,14 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
 from storyteller_schema.contract.fingerprint import fingerprint
 
-from storyteller_trainer.character.data.batches import make_sides
+from storyteller_trainer.character.data.batches import make_sources
 from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile
 from storyteller_trainer.character.data.split import split_by_cell
 from storyteller_trainer.character.model.checkpoint import STATE_PREFIX, CheckpointMetadata, check_fingerprint
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.training.summary import RunSummary, ceiling
-from storyteller_trainer.character.training.train import Course, Epoch, Evaluation, Trainer
+from storyteller_trainer.character.training.train import Epoch, Evaluation, Trainer, TrainState
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.claim import claimed
 from storyteller_trainer.runs.device import subnormals_as_zero
@@ -56,7 +56,7 @@ class CharacterRow(HistoryRow, frozen=True, kw_only=True):
 class LastMetadata(CheckpointMetadata, frozen=True, kw_only=True):
     """What `last.safetensors` says beyond what every checkpoint says: all that is needed to go on."""
 
-    course: Course
+    course: TrainState
     #: Spent in the loop so far.
     seconds: float
 
@@ -66,7 +66,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe: Recipe
     #: Of the run to go on with; None begins one.
-    course: Course | None
+    course: TrainState | None
     data_hash: str
     memory_limit: float
     #: Of each process.
@@ -136,11 +136,11 @@ def train_character_model(
 
     with ExitStack() as stack:
         # Before anything is read from the folder: another run would go on changing it.
-        with distributed.agreed():
+        with distributed.raise_everywhere():
             if distributed.is_leader():
                 stack.enter_context(claimed(folder))
         plan = distributed.by_leader(decide, _Plan)
-        with distributed.agreed():
+        with distributed.raise_everywhere():
             _check_same_data(data, plan.data_hash)
         stack.enter_context(computing_by(plan.threads))
         run = _Run(data, folder, device, plan.recipe, plan.memory_limit)
@@ -163,7 +163,7 @@ class _Run:
         self, data: CharacterDataset, folder: Path, device: torch.device, recipe: Recipe, memory_limit: float
     ) -> None:
         split = split_by_cell(data.cells, data.cell_names, recipe.val_fraction, recipe.seed)
-        self._trainer = Trainer(recipe, *make_sides(data.features, data.labels, split, device, memory_limit))
+        self._trainer = Trainer(recipe, *make_sources(data.features, data.labels, split, device, memory_limit))
         self._folder = folder
         self._data = data
         self._irreducible, self._best_accuracy = ceiling(data, recipe.head_weights)
@@ -183,7 +183,7 @@ class _Run:
 
     def begin(self) -> None:
         """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
-        with distributed.agreed():
+        with distributed.raise_everywhere():
             if distributed.is_leader():
                 self._sweep()
                 # In this order: a history too long for `last` is cut when the run is resumed.
@@ -191,9 +191,9 @@ class _Run:
                 write_atomic(self._folder / HISTORY, "")
         self._trainer.synchronize()
 
-    def load(self, course: Course) -> None:
+    def load(self, course: TrainState) -> None:
         """Takes over what `last` holds, of which the course is known already."""
-        with distributed.agreed():
+        with distributed.raise_everywhere():
             if distributed.is_leader():
                 self._read_last()
         self._trainer.course = course
@@ -240,7 +240,7 @@ class _Run:
                 except KeyboardInterrupt:
                     raise Interrupted(course.epoch) from None
                 self._seconds += time.perf_counter() - started
-                with distributed.agreed():
+                with distributed.raise_everywhere():
                     if distributed.is_leader():
                         self._save(epoch)
                 progress.epoch(epoch.number, _figures(epoch, course))
@@ -303,7 +303,7 @@ class _Run:
         return summary
 
 
-def _figures(epoch: Epoch, course: Course) -> str:
+def _figures(epoch: Epoch, course: TrainState) -> str:
     return (
         f"train {epoch.train.total:.4f}  val {epoch.validation.losses.total:.4f}  "
         f"best {course.best_loss:.4f} (epoch {course.best_epoch})  lr {epoch.learning_rate:.1e}"

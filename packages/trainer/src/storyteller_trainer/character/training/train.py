@@ -60,7 +60,7 @@ class Epoch(msgspec.Struct, frozen=True):
     is_best: bool
 
 
-class Course(msgspec.Struct, kw_only=True):
+class TrainState(msgspec.Struct, kw_only=True):
     """Where a run stands, apart from weights and optimizer."""
 
     plateau: Plateau
@@ -123,7 +123,7 @@ class Trainer:
         emphasis = torch.tensor([recipe.thought_emphasis if name == "thought" else 1.0 for name in HEADS])
         self._training_weights = self._weights * emphasis.to(self._device)
         self._optimizer = make_optimizer(self.network, recipe)
-        self.course = Course(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
+        self.course = TrainState(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
         self._first_fault = torch.full((), _NONE, device=self._device)
         self._deploy()
 
@@ -192,7 +192,7 @@ class Trainer:
             (loss * share.weight).backward()
             heads += part.detach() * share.weight
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        distributed.sum_up([heads, *gradients])
+        distributed.all_reduce([heads, *gradients])
         norm = get_total_norm(gradients)
         # One test for all: a single non-finite part makes the sum non-finite.
         finite = torch.isfinite(heads.sum() + norm)
@@ -246,7 +246,7 @@ class Trainer:
         }
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
-    def load_state(self, tensors: Mapping[str, Tensor], course: Course) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], course: TrainState) -> None:
         """Goes on from where another trainer of the same recipe and data stood.
 
         Raises:
@@ -260,7 +260,7 @@ class Trainer:
 
     def synchronize(self) -> None:
         """Takes over the tensors of the first process, so that all begin with the same bits."""
-        distributed.take_over([*self.state().values(), *self.standardizer])
+        distributed.broadcast([*self.state().values(), *self.standardizer])
         self._deploy()
 
     def _losses(self, heads: list[float]) -> Losses:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.model.network import HEAD_HIDDEN, CharacterModel
-from storyteller_trainer.character.training.optimizer import AdamW, Both, Muon, Optimizer
+from storyteller_trainer.character.training.optimizer import AdamW, CombinedOptimizer, Muon, Optimizer
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.runs.distributed import Share
 
@@ -90,7 +90,7 @@ def make_optimizer(network: TrainingNetwork, recipe: Recipe) -> Optimizer:
         return AdamW(named.items(), recipe.learning_rate, recipe.weight_decay)
     last = {f"model.heads.{name}.2.weight" for name in network.model.heads} | {"dominant.weight"}
     hidden = {name for name, parameter in named.items() if parameter.ndim == 2 and name not in last}
-    return Both(
+    return CombinedOptimizer(
         Muon(((name, named[name]) for name in named if name in hidden), recipe.muon_learning_rate, recipe.weight_decay),
         AdamW(((name, named[name]) for name in named if name not in hidden), recipe.learning_rate, recipe.weight_decay),
     )

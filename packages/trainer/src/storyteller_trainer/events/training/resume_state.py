@@ -10,7 +10,7 @@ from storyteller_schema.contract.fingerprint import event_fingerprint
 
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.training.recipe import Recipe
-from storyteller_trainer.events.training.train import Course, Trainer
+from storyteller_trainer.events.training.train import Trainer, TrainState
 from storyteller_trainer.runs.tensor_file import package_versions, read_metadata, read_tensors, save_tensors
 
 _MODEL = "model."
@@ -27,7 +27,7 @@ class RunState(msgspec.Struct, kw_only=True):
     #: SHA-256, hex, of the training file and of the tokenizer.
     data_hash: str
     tokenizer_hash: str
-    course: Course
+    course: TrainState
     #: By which the run computes; 0 in files of versions that did not note it.
     threads: int = 0
     fingerprint: str = msgspec.field(default_factory=event_fingerprint)

@@ -67,7 +67,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
         return self.score, -sum(self.validation_loss.values())
 
 
-class Course(msgspec.Struct, kw_only=True):
+class TrainState(msgspec.Struct, kw_only=True):
     """Where a run stands, apart from weights and optimizer."""
 
     history: list[Epoch] = msgspec.field(default_factory=list)
@@ -119,7 +119,7 @@ class Trainer:
         self.model = build_model(task, encoder.model).to(device)
         self.label_weights = label_weights(item.labels for item in data.train).to(device)
         self.optimizer = _adamw(self.model, recipe, device)
-        self.course = Course()
+        self.course = TrainState()
         self._lengths = [len(item.ids) for item in data.train]
         self._autocast = _autocast_dtype(recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
