@@ -15,9 +15,9 @@ import write_docs
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.layout import Layout
 from storyteller_schema.contract.predictions import PREDICTIONS
+from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_files import load_descriptors
 from storyteller_trainer.sample.character.generate import generate_dataset
-from storyteller_trainer.sample.character.plan import SampleConfig
 from workspace import ROOT, console_commands
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

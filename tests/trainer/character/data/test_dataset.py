@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data import dataset
 from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.character.data.line_parser import Cell, parse_line
-from storyteller_trainer.character.data.manifest import manifest_path
+from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.data.survey import survey
 
 Record = dict[str, Any]
@@ -48,7 +47,7 @@ def test_a_sound_file_becomes_arrays(tmp_path: Path, records: Records, write: Wr
     assert [data.cell_names[cell].archetype_a for cell in data.cells] == [r["cell"]["archetype_a"] for r in made]
     assert data.cell_names == tuple(sorted(data.cell_names))
     assert data.content_hash == hashlib.sha256((tmp_path / "a.jsonl").read_bytes()).hexdigest()
-    assert (data.duplicates, data.manifest, data.notices) == (0, None, ())
+    assert (data.duplicates, data.ceiling, data.notices) == (0, Ceiling(), ())
 
 
 def test_more_lines_than_one_chunk(
@@ -354,33 +353,3 @@ def test_the_first_faulty_line_is_the_one_told(tmp_path: Path, records: Records,
     del made[1]["content_hash"]
     with pytest.raises(StorytellerError, match=r"line 2: action\.type"):
         load_dataset(write(tmp_path / "a.jsonl", made), cache_dir=None)
-
-
-# --- the manifest -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
-def test_the_manifest_stands_beside_the_data(name: str) -> None:
-    assert manifest_path(Path("data") / name) == Path("data/a.manifest.json")
-
-
-def test_a_manifest_is_read(tmp_path: Path, records: Records, write: Write) -> None:
-    path = write(tmp_path / "a.jsonl", records(3))
-    manifest_path(path).write_text(json.dumps({"total_valid": 3, "seed": 9}))
-    assert load_dataset(path, cache_dir=None).manifest == {"total_valid": 3, "seed": 9}
-
-
-def test_a_manifest_of_another_file_is_left_out_and_told(tmp_path: Path, records: Records, write: Write) -> None:
-    path = write(tmp_path / "a.jsonl", records(3))
-    manifest_path(path).write_text(json.dumps({"total_valid": 4}))
-    data = load_dataset(path, cache_dir=None)
-    assert data.manifest is None
-    assert "speaks of 4 examples, but a.jsonl holds 3" in data.notices[0]
-
-
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
-def test_a_broken_manifest_is_refused(tmp_path: Path, records: Records, write: Write, content: bytes) -> None:
-    path = write(tmp_path / "a.jsonl", records(3))
-    manifest_path(path).write_bytes(content)
-    with pytest.raises(StorytellerError, match=r"a\.manifest\.json: not a manifest"):
-        load_dataset(path, cache_dir=None)

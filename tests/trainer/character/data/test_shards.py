@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.data_files import find_shards
-from storyteller_trainer.character.data.manifest import manifest_path
+from storyteller_trainer.character.data.manifest import Ceiling, manifest_path
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.survey import survey
 from storyteller_trainer.commands.train_character_model import main
@@ -94,13 +94,13 @@ def told(value: float) -> dict[str, Any]:
 def test_the_lowest_loss_is_the_mean_over_examples(files: list[Path]) -> None:
     for file, value in zip(files, (0.1, 0.2, 0.6), strict=True):
         manifest_path(file).write_text(json.dumps(told(value)))
-    manifest = load_shards(files, cache_dir=None).manifest
-    assert manifest is not None
+    ceiling = load_shards(files, cache_dir=None).ceiling
+    assert ceiling.terms is not None
     expected = (20 * 0.1 + 30 * 0.2 + 40 * 0.6) / 90
-    assert manifest["irreducible_loss"]["terms"]["thought.awareness"] == pytest.approx(expected)
-    assert manifest["best_accuracy"] == {"action.type": pytest.approx(expected)}
+    assert ceiling.terms["thought.awareness"] == pytest.approx(expected)
+    assert ceiling.best_accuracy == {"action.type": pytest.approx(expected)}
     manifest_path(files[1]).unlink()
-    assert load_shards(files, cache_dir=None).manifest is None, "what one file does not tell is not known of all"
+    assert load_shards(files, cache_dir=None).ceiling == Ceiling(), "what one file does not tell is not known of all"
 
 
 def test_a_bad_manifest_is_named(files: list[Path]) -> None:

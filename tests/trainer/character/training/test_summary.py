@@ -5,28 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import torch
 from rich.console import Console
-from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
+from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.model.losses import TERMS
 from storyteller_trainer.character.model.metrics import Reading
-from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.run import train_character_model
-from storyteller_trainer.character.training.summary import SHIFT, RunSummary, ceiling, closing_lines, summary_tables
+from storyteller_trainer.character.training.summary import SHIFT, RunSummary, closing_lines, summary_tables
 
 NAMES = [name for names in TERMS.values() for name in names]
-MANIFEST: dict[str, Any] = {
-    "irreducible_loss": {
-        **{"total": 9.0, "action": 9.0, "speech": 9.0, "thought": 9.0, "emotion": 9.0},
-        "terms": dict.fromkeys(NAMES, 0.25),
-    },
-    "best_accuracy": {"action.type": 0.33},
-}
+CEILING = Ceiling(terms=dict.fromkeys(NAMES, 0.25), best_accuracy={"action.type": 0.33})
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +45,16 @@ def row(text: str, name: str) -> list[str]:
 
 
 def test_losses_stand_beside_the_lowest_possible_ones(data: CharacterDataset) -> None:
-    text = shown(replace(data, manifest=MANIFEST))
+    text = shown(replace(data, ceiling=CEILING))
     _, weight, loss, lowest, excess = row(text, "thought")
-    assert (weight, lowest) == ("0.5", "0.5000"), "two terms of 0.25 each, whatever sum the manifest states"
+    assert (weight, lowest) == ("0.5", "0.5000"), "two terms of 0.25 each"
     assert float(excess) == pytest.approx(float(loss) - 0.5, abs=1e-4)
     expected = 0.35 * 5 * 0.25 + 0.2 * 3 * 0.25 + 0.5 * 2 * 0.25 + 0.25 * 2 * 0.25
     assert float(row(text, "total")[3]) == pytest.approx(expected, abs=1e-4), "with this run's weights"
 
 
 def test_accuracies_stand_beside_the_best_possible_ones(data: CharacterDataset) -> None:
-    text = shown(replace(data, manifest=MANIFEST))
+    text = shown(replace(data, ceiling=CEILING))
     assert row(text, "action.type")[3] == "33.0%"
     assert row(text, "thought.awareness")[3] == ""
 
@@ -97,7 +89,7 @@ def with_metrics(summary: RunSummary, *, accuracy: float, f1: float) -> RunSumma
 
 def test_figures_that_look_wrong_and_are_not_are_explained(data: CharacterDataset) -> None:
     options = {"epochs": 1, "batch_size": 64}
-    told = replace(data, manifest=MANIFEST)
+    told = replace(data, ceiling=CEILING)
     summary = train_character_model(told, Path("run"), torch.device("cpu"), options=options)
     lucky, silent, *_ = closing_lines(with_metrics(summary, accuracy=0.341, f1=0.0))
     # sqrt(0.33 x 0.67 / 2500) = 0.0094
@@ -109,7 +101,7 @@ def test_figures_that_look_wrong_and_are_not_are_explained(data: CharacterDatase
 
 
 def test_what_needs_no_explanation_gets_none(data: CharacterDataset) -> None:
-    told = replace(data, manifest=MANIFEST)
+    told = replace(data, ceiling=CEILING)
     summary = train_character_model(told, Path("run"), torch.device("cpu"), options={"epochs": 1, "batch_size": 64})
     lines = closing_lines(with_metrics(summary, accuracy=0.329, f1=0.2))
     assert lines[0].startswith("squared error of the intensity deltas")
@@ -122,15 +114,4 @@ def test_where_the_best_weights_are(data: CharacterDataset) -> None:
 
 
 def test_names_are_not_cut_off(data: CharacterDataset) -> None:
-    assert "…" not in shown(replace(data, manifest=MANIFEST))
-
-
-@pytest.mark.parametrize("manifest", [{"irreducible_loss": 3}, {"best_accuracy": {"action.type": "high"}}])
-def test_a_manifest_of_another_form_is_refused(data: CharacterDataset, manifest: dict[str, Any]) -> None:
-    with pytest.raises(StorytellerError, match=r"small\.manifest\.json: Expected"):
-        ceiling(replace(data, manifest=manifest), Recipe().head_weights)
-
-
-def test_the_engines_own_manifest_tells_no_ceiling(data: CharacterDataset) -> None:
-    manifest = {"version": "1.0", "total_valid": 240, "seed": 1}
-    assert ceiling(replace(data, manifest=manifest), Recipe().head_weights) == (None, {})
+    assert "…" not in shown(replace(data, ceiling=CEILING))

@@ -111,7 +111,7 @@ def test_register_entropy_in_high_and_low_tension(scenario: MakeScenario) -> Non
 
 def test_heads_are_sums_of_terms_and_the_total_is_weighted() -> None:
     terms = {f"{r.name}.{f.name}": float(i) for i, r in enumerate(PREDICTIONS.regions, 1) for f in r.fields}
-    loss = combine(terms)
+    loss = combine(terms, HEAD_WEIGHTS)
     assert (loss.action, loss.speech, loss.thought, loss.emotion) == (5, 6, 6, 8)
     assert loss.total == pytest.approx(0.35 * 5 + 0.2 * 6 + 0.2 * 6 + 0.25 * 8)
     assert loss.terms == terms
@@ -168,7 +168,7 @@ def simulate(descriptors: Descriptors, n: int, min_coherence: float) -> Accepted
 def test_expected_total_on_worlds_like_the_engines() -> None:
     """The engine's own data allows about 1.31; worlds of the same rules lie near it."""
     for descriptors in (load_descriptors(), random_descriptors(0)):
-        assert combine(simulate(descriptors, 5000, 0.6).lowest).total == pytest.approx(1.32, abs=0.05)
+        assert combine(simulate(descriptors, 5000, 0.6).lowest, HEAD_WEIGHTS).total == pytest.approx(1.32, abs=0.05)
 
 
 def ideal_outputs(features: Float32, labels: Float32, given: Conditionals, leaving: Float64) -> Float32:
@@ -215,7 +215,7 @@ def test_a_model_that_knows_the_rules_reaches_exactly_the_irreducible_loss(seed:
     assert (len(made.labels) < 18_000) == (min_coherence > 0.9)
     found = losses(ideal_outputs(made.features, made.labels, made.given, made.leaving), made.labels)
     assert found == pytest.approx(made.lowest, rel=0.05, abs=2e-5)
-    assert combine(found).total == pytest.approx(combine(made.lowest).total, abs=0.01)
+    assert combine(found, HEAD_WEIGHTS).total == pytest.approx(combine(made.lowest, HEAD_WEIGHTS).total, abs=0.01)
 
 
 def test_another_model_is_worse() -> None:
@@ -226,7 +226,7 @@ def test_another_model_is_worse() -> None:
     disturbed = losses(ideal + noise, made.labels)
     # A thought that is certain stays certain under so small a disturbance.
     assert all(disturbed[name] > best[name] for name in best if name != "thought.awareness")
-    assert combine(losses(ideal * np.float32(0.8), made.labels)).total > combine(best).total
+    assert combine(losses(ideal * np.float32(0.8), made.labels), HEAD_WEIGHTS).total > combine(best, HEAD_WEIGHTS).total
 
 
 def test_taking_no_notice_of_rejection_is_worse_where_much_is_rejected() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,7 +20,7 @@ from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.cache import Cache, stamp
 from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, join_chunks
 from storyteller_trainer.character.data.line_parser import Cell, Example, diagnose_line, parse_line
-from storyteller_trainer.character.data.manifest import read_manifest
+from storyteller_trainer.character.data.manifest import Ceiling, read_ceiling
 from storyteller_trainer.character.data.rows import Rows
 from storyteller_trainer.character.data.violations import Floats, Mask, violations
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, numbered_lines, sha256
@@ -76,8 +75,8 @@ class CharacterDataset:
     duplicates: int
     """Examples whose features and labels already stand in an earlier line."""
 
-    manifest: dict[str, Any] | None
-    """What the generator says about the file, when it stands beside it."""
+    ceiling: Ceiling
+    """What the manifest beside the file says no model can go beyond."""
 
     notices: tuple[str, ...] = ()
     """Things worth a line to the user that are no errors."""
@@ -111,13 +110,13 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     arrays = cache.load(digest) or cache.store(digest, _sound_chunks(path)) if cache else None
     if arrays is None:
         arrays = join_chunks(_sound_chunks(path))
-    manifest, notices = read_manifest(path, len(arrays.features))
+    ceiling, notices = read_ceiling(path, len(arrays.features))
     return CharacterDataset(
         path=path,
         files=(DataFile(str(path), digest),),
         content_hash=digest,
         duplicates=count_duplicates(arrays.digests),
-        manifest=manifest,
+        ceiling=ceiling,
         notices=(*(cache.notices if cache else ()), *notices),
         **arrays._asdict(),
     )

@@ -1,4 +1,4 @@
-"""What stands beside a generated file: how it was made, how much there is of it, the loss it leaves to any model."""
+"""What stands beside a training file: how it was made, how much there is of it, how good a model of it can become."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import msgspec
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.predictions import HEADS
-
-from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 
 #: The version of the manifest's own format.
 VERSION = "1.0"
@@ -59,11 +57,24 @@ class IrreducibleLoss(msgspec.Struct, frozen=True, kw_only=True):
     """By output field, such as `action.type`. A term over several outputs is their mean, as in training."""
 
 
-def combine(terms: Mapping[str, float], head_weights: Mapping[str, float] = HEAD_WEIGHTS) -> IrreducibleLoss:
+def combine(terms: Mapping[str, float], head_weights: Mapping[str, float]) -> IrreducibleLoss:
     """Sums terms into heads, and heads into the weighted total."""
     heads = {head: sum(value for name, value in terms.items() if name.startswith(f"{head}.")) for head in HEADS}
     total = sum(head_weights[head] * value for head, value in heads.items())
     return IrreducibleLoss(total=total, terms=dict(terms), **heads)
+
+
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
+    """What no model of a data set can go beyond, as far as its manifest says."""
+
+    terms: dict[str, float] | None = None
+    """The irreducible loss by output field; None where the manifest says nothing of it."""
+    best_accuracy: dict[str, float] = {}
+    """As in `Manifest`; empty where the manifest says nothing of it."""
+
+    def irreducible(self, head_weights: Mapping[str, float]) -> IrreducibleLoss | None:
+        """The terms, summed up by these weights of the heads."""
+        return None if self.terms is None else combine(self.terms, head_weights)
 
 
 def manifest_path(path: StrPath) -> Path:
@@ -72,17 +83,24 @@ def manifest_path(path: StrPath) -> Path:
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
 
 
-def read_manifest(path: Path, examples: int) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """The manifest of a training file, or None, and what is to be told about it.
+class _Told(msgspec.Struct):
+    """The part of a manifest that says how good a model can become. The engine's own manifests have none of it."""
+
+    irreducible_loss: IrreducibleLoss | None = None
+    best_accuracy: dict[str, float] = {}
+
+
+def read_ceiling(path: Path, examples: int) -> tuple[Ceiling, tuple[str, ...]]:
+    """What the manifest beside a training file says, where there is one, and what is to be told about it.
 
     A manifest that speaks of another number of examples belongs to another file and is left out.
 
     Raises:
-        StorytellerError: it is there, but is no JSON object.
+        StorytellerError: it is there, but is no JSON object, or says what it says in another form.
     """
     file = manifest_path(path)
     if not file.is_file():
-        return None, ()
+        return Ceiling(), ()
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
@@ -92,5 +110,10 @@ def read_manifest(path: Path, examples: int) -> tuple[dict[str, Any] | None, tup
     stated = manifest.get("total_valid", examples)
     if stated != examples:
         notice = f"{file}: speaks of {stated} examples, but {path.name} holds {examples}; it is not used"
-        return None, (notice,)
-    return manifest, ()
+        return Ceiling(), (notice,)
+    try:
+        told = msgspec.convert(manifest, _Told)
+    except msgspec.ValidationError as error:
+        raise StorytellerError(f"{file}: {error}; make the data again, or delete it") from error
+    loss = told.irreducible_loss
+    return Ceiling(terms=loss.terms if loss else None, best_accuracy=told.best_accuracy), ()

@@ -10,18 +10,15 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 from storyteller_schema.common.files import StrPath
 
 from storyteller_trainer.character.data.chunks import count_duplicates
 from storyteller_trainer.character.data.dataset import CACHE, CharacterDataset, load_dataset
-from storyteller_trainer.character.data.manifest import combine
+from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.data.parallel_parsing import fill_cache
 from storyteller_trainer.character.data.rows import Stacked
-from storyteller_trainer.character.training.summary import Ceiling, told_ceiling
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
 
 
@@ -63,26 +60,21 @@ def join_datasets(parts: Sequence[CharacterDataset]) -> CharacterDataset:
         digests=digests,
         content_hash=hashlib.sha256("".join(part.content_hash for part in parts).encode()).hexdigest(),
         duplicates=count_duplicates(digests),
-        manifest=_joint_manifest(parts),
+        ceiling=_joint_ceiling(parts),
         notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
     )
 
 
-def _joint_manifest(parts: Sequence[CharacterDataset]) -> dict[str, Any] | None:
+def _joint_ceiling(parts: Sequence[CharacterDataset]) -> Ceiling:
     """The ceiling of all examples: the mean of the parts' own, weighted by examples, where every part tells one."""
-    told = [told_ceiling(part) for part in parts]
-    losses = [each.irreducible_loss for each in told if each.irreducible_loss]
-    if len(losses) < len(parts):
-        return None
+    told = [part.ceiling for part in parts]
+    terms = [each.terms for each in told if each.terms is not None]
+    if len(terms) < len(parts):
+        return Ceiling()
     shares = [len(part) / sum(map(len, parts)) for part in parts]
 
     def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
         common = [name for name in figures[0] if all(name in each for each in figures)]
         return {name: sum(share * each[name] for share, each in zip(shares, figures, strict=True)) for name in common}
 
-    joint = Ceiling(
-        irreducible_loss=combine(mean([loss.terms for loss in losses])),
-        best_accuracy=mean([each.best_accuracy for each in told]),
-    )
-    manifest: dict[str, Any] = msgspec.to_builtins(joint)
-    return manifest
+    return Ceiling(terms=mean(terms), best_accuracy=mean([each.best_accuracy for each in told]))

@@ -30,7 +30,7 @@ from storyteller_trainer.character.data.dataset import CharacterDataset, DataFil
 from storyteller_trainer.character.data.split import split_by_cell
 from storyteller_trainer.character.model.checkpoint import STATE_PREFIX, CheckpointMetadata, check_fingerprint
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
-from storyteller_trainer.character.training.summary import RunSummary, ceiling
+from storyteller_trainer.character.training.summary import RunSummary
 from storyteller_trainer.character.training.train import Epoch, Evaluation, Trainer, TrainState
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.claim import claimed
@@ -166,7 +166,6 @@ class _Run:
         self._trainer = Trainer(recipe, *make_sources(data.features, data.labels, split, device, memory_limit))
         self._folder = folder
         self._data = data
-        self._irreducible, self._best_accuracy = ceiling(data, recipe.head_weights)
         self._facts = DataSummary(
             file=str(data.path),
             hash=data.content_hash,
@@ -288,8 +287,8 @@ class _Run:
             val_loss=best.val_loss,
             head_losses=best.head_losses,
             term_losses=best.term_losses,
-            irreducible=self._irreducible,
-            best_accuracy=self._best_accuracy,
+            irreducible=self._data.ceiling.irreducible(self._trainer.recipe.head_weights),
+            best_accuracy=self._data.ceiling.best_accuracy,
             metrics=best.metrics,
             seconds=self._seconds,
             checkpoint=str(self._folder / BEST),

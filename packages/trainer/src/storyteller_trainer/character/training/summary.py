@@ -8,12 +8,10 @@ from typing import Any
 
 import msgspec
 from rich.table import Table
-from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
 
 from storyteller_trainer.character.data.data_summary import DataSummary
-from storyteller_trainer.character.data.dataset import CharacterDataset
-from storyteller_trainer.character.data.manifest import IrreducibleLoss, combine, manifest_path
+from storyteller_trainer.character.data.manifest import IrreducibleLoss
 from storyteller_trainer.character.model.metrics import Metrics
 
 #: The field whose labels are hardly ever 1.
@@ -45,32 +43,6 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     data: DataSummary
     recipe: dict[str, Any]
     versions: dict[str, str]
-
-
-class Ceiling(msgspec.Struct):
-    """The part of a manifest that says how good a model can become."""
-
-    irreducible_loss: IrreducibleLoss | None = None
-    best_accuracy: dict[str, float] = {}
-
-
-def told_ceiling(data: CharacterDataset) -> Ceiling:
-    """What the manifest says no model can go beyond.
-
-    Raises:
-        StorytellerError: the manifest tells it in another form.
-    """
-    try:
-        return msgspec.convert(data.manifest or {}, Ceiling)
-    except msgspec.ValidationError as error:
-        raise StorytellerError(f"{manifest_path(data.path)}: {error}; make the data again, or delete it") from error
-
-
-def ceiling(data: CharacterDataset, head_weights: dict[str, float]) -> tuple[IrreducibleLoss | None, dict[str, float]]:
-    """The lowest loss, for these head weights, and the best accuracies, as the manifest tells them; errors likewise."""
-    told = told_ceiling(data)
-    loss = told.irreducible_loss
-    return (combine(loss.terms, head_weights) if loss else None), told.best_accuracy
 
 
 def summary_tables(summary: RunSummary) -> list[Table]:

@@ -9,6 +9,7 @@ import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.character.data.manifest import IrreducibleLoss, combine
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.sample.character.array_views import Float32, Float64, Int
 from storyteller_trainer.sample.character.coherence import coherence
 from storyteller_trainer.sample.character.conditionals import conditionals
@@ -109,7 +110,7 @@ class Totals:
     @property
     def irreducible(self) -> IrreducibleLoss:
         """Averaged over the accepted examples."""
-        return combine({name: total / self.valid for name, total in self._terms.items()})
+        return combine({name: total / self.valid for name, total in self._terms.items()}, HEAD_WEIGHTS)
 
     @property
     def best_accuracy(self) -> dict[str, float]:
