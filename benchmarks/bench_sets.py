@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.line_parser import Cell
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.character.model.losses import TERMS, loss_terms
 from storyteller_trainer.character.model.network import CharacterModel
-from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.sample.character.cells import find_genre, valid_cells
 from storyteller_trainer.sample.character.config import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig
 from storyteller_trainer.sample.character.descriptor_files import load_descriptors
@@ -30,9 +30,6 @@ SHIPPED_SET = "shipped"
 TEST_SEED = 1_000_003
 #: Test examples drawn from each cell: many cells tell more than many examples of few.
 TEST_VARIATIONS = 4
-
-#: Weights of the heads in the loss; no recipe here changes them.
-HEAD_WEIGHTS = Recipe().head_weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,6 @@ import torch
 from bench_log import EventLog, read_events
 from bench_machine import machine, versions
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.model.network import PARAMETERS, CharacterModel
 from storyteller_trainer.character.training.recipe import RECIPES, Recipe
@@ -277,10 +276,6 @@ def test_a_failing_step_says_what_it_said(tmp_path: Path) -> None:
 def test_writing_the_docs_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="run the benchmark first"):
         bench.main(["--write-docs", "--output", str(tmp_path / "none.json")])
-
-
-def test_heads_are_weighted_as_in_training() -> None:
-    assert list(bench_sets.HEAD_WEIGHTS) == list(HEADS)
 
 
 def _round(load: int, **seconds: float | None) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from safetensors import safe_open
 from storyteller_exporter.commands.evaluate_classifier import main
 from storyteller_exporter.evaluate.engine_events import EngineEvents
 from storyteller_exporter.evaluate.sets import held_out_sets
 from storyteller_exporter.events.file_metadata import SEED, SPLIT
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.events.data.split import HELD_OUT
+from storyteller_trainer.runs import tensor_file
 from storyteller_trainer.sample.events.prose import load_prose
 
 
@@ -109,6 +111,29 @@ def test_held_out_sets(event_folder: Path, runs: Path) -> None:
     assert result.exit_code == 0, result.output
     names = [(found["name"], found["sentences"]) for found in json.loads(result.stdout)["sets"]]
     assert names == [("held-out random", 3), ("unseen skeletons", 3)]
+
+
+def test_of_a_checkpoint_only_its_metadata_is_read(
+    event_folder: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HeaderOnly:
+        """A safetensors file that gives its header and refuses its tensors, the 90 MB of an encoder among them."""
+
+        def __init__(self, path: Path, framework: str) -> None:
+            with safe_open(path, framework) as file:
+                self._header = file.metadata()
+
+        def __enter__(self) -> HeaderOnly:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def metadata(self) -> dict[str, str]:
+            return dict(self._header)
+
+    monkeypatch.setattr(tensor_file, "safe_open", HeaderOnly)
+    assert [len(each.examples) for each in held_out_sets(runs, EngineEvents(event_folder).files)] == [3, 3]
 
 
 def test_models_with_different_splits_are_not_scored(event_folder: Path, runs: Path) -> None:

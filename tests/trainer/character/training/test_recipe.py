@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.predictions import HEADS
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.character.training.recipe import RECIPES, Recipe
 
 
@@ -84,3 +86,8 @@ def test_a_value_out_of_range_is_named(option: str, value: Any, expected: str) -
 def test_at_least_one_head_has_to_weigh_something() -> None:
     with pytest.raises(StorytellerError, match="at least one head"):
         Recipe(action_weight=0, speech_weight=0, thought_weight=0, emotion_weight=0)
+
+
+def test_heads_are_weighted_in_the_order_of_the_outputs() -> None:
+    assert list(HEAD_WEIGHTS) == list(HEADS)
+    assert Recipe().head_weights == HEAD_WEIGHTS

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_schema.contract.rules import BINARY_CUT
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.model.metrics import MetricsCounter
-from storyteller_trainer.character.training.recipe import Recipe
 
 from storyteller_exporter.checks.verification_report import Change
 
@@ -34,7 +34,7 @@ def quality(outputs: Floats, labels: Floats, *, aligned: bool) -> dict[str, floa
     """
     logits = torch.from_numpy(outputs - (alignment() if aligned else np.float32(0.0)))
     heads = {region.name: logits[:, region.span] for region in PREDICTIONS.regions}
-    weights = torch.tensor(list(Recipe().head_weights.values()))
+    weights = torch.tensor(list(HEAD_WEIGHTS.values()))
     counter = MetricsCounter()
     counter.add(outputs, labels)
     metrics = counter.result()

@@ -13,7 +13,7 @@ from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.events.model.checkpoint import EventMetadata
 from storyteller_trainer.runs.folder import BEST
-from storyteller_trainer.runs.tensor_file import read_tensors
+from storyteller_trainer.runs.tensor_file import read_metadata
 from storyteller_trainer.sample.events.prose import load_prose
 
 from storyteller_exporter.evaluate.engine_events import ModelFile
@@ -82,7 +82,7 @@ def _check_source(run: Path, file: ModelFile) -> None:
         raise StorytellerError(
             f"{run / BEST}: there is no trained model; name the folder of runs that {file.file} was exported from"
         )
-    _, about = read_tensors(run / BEST, EventMetadata)
+    about = read_metadata(run / BEST, EventMetadata)
     given = source_notes(about)
     if any(file.metadata.get(key) != value for key, value in given.items()):
         raise StorytellerError(
