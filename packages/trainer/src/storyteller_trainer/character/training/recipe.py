@@ -8,6 +8,7 @@ from typing import Any
 
 from storyteller_schema.common.errors import WrongValue
 
+from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.runs.recipe_values import (
     ABOVE_0,
     AT_LEAST_0,
@@ -102,10 +103,12 @@ class Recipe:
     augment: bool = learning(False, "--augment", SWITCH, "Vary in each batch what the labels do not depend on.")
     """Make new examples out of each batch (augment.py)."""
 
-    action_weight: float = loss(0.35, "--action-weight", AT_LEAST_0, "Weight of the action head in the loss.")
-    speech_weight: float = loss(0.20, "--speech-weight", AT_LEAST_0, "Weight of the speech head.")
-    thought_weight: float = loss(0.20, "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
-    emotion_weight: float = loss(0.25, "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
+    action_weight: float = loss(
+        HEAD_WEIGHTS["action"], "--action-weight", AT_LEAST_0, "Weight of the action head in the loss."
+    )
+    speech_weight: float = loss(HEAD_WEIGHTS["speech"], "--speech-weight", AT_LEAST_0, "Weight of the speech head.")
+    thought_weight: float = loss(HEAD_WEIGHTS["thought"], "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
+    emotion_weight: float = loss(HEAD_WEIGHTS["emotion"], "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
 
     thought_emphasis: float = loss(
         1.0, "--thought-emphasis", AT_LEAST_0, "Factor of the thought head's loss while training."
