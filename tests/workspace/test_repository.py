@@ -1,8 +1,7 @@
-"""What the repository promises about itself: layers, documents, commands, variables."""
+"""What the repository promises about itself: documents, commands, variables."""
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import subprocess
@@ -10,41 +9,6 @@ import sys
 
 import pytest
 from workspace import PACKAGES, ROOT
-
-FORBIDDEN = {
-    "schema": {
-        "torch",
-        "onnx",
-        "onnxruntime",
-        "onnxscript",
-        "transformers",
-        "storyteller_trainer",
-        "storyteller_exporter",
-    },
-    "trainer": {"onnx", "onnxruntime", "onnxscript", "storyteller_exporter"},
-    "exporter": set[str](),
-}
-
-
-def imported_modules(package: str) -> dict[str, set[str]]:
-    """Top-level names that each module of a package imports, inside functions too."""
-    found: dict[str, set[str]] = {}
-    for path in (ROOT / "packages" / package / "src").rglob("*.py"):
-        names: set[str] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.split(".")[0])
-        found[str(path.relative_to(ROOT))] = names
-    return found
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_package_imports_to_its_right(package: str) -> None:
-    modules = imported_modules(package)
-    assert modules
-    assert {path: names & FORBIDDEN[package] for path, names in modules.items() if names & FORBIDDEN[package]} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
