@@ -12,7 +12,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.enums import ActionType
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
 from storyteller_trainer.events.data.skeleton import skeleton, split_group
-from storyteller_trainer.sample.events import generate as events
+from storyteller_trainer.sample.events import generate as generate_module
 from storyteller_trainer.sample.events.generate import EventData, generate, summary, write_events
 from storyteller_trainer.sample.events.templates import Template, Vocabulary, load_templates, parse_template
 
@@ -132,7 +132,7 @@ def test_exhausted_templates_are_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         nodes = parse_template("(yes|no|perhaps)", vocabulary, "")
         return [Template(f"{k}.{r}.1", (k,), r, None, nodes) for k in EventKind for r in Register]
 
-    monkeypatch.setattr(events, "load_templates", few)
+    monkeypatch.setattr(generate_module, "load_templates", few)
     with pytest.raises(StorytellerError, match="1 templates of StateAssertion in the register player make 3 different"):
         generate(8, seed=0)
 
