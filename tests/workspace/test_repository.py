@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from workspace import PACKAGES, ROOT
@@ -52,3 +53,20 @@ def test_no_lock_file_with_addresses_is_tracked() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert "requirements.txt" in tracked
     assert [path for path in tracked if path.endswith(("uv.lock", "Cargo.lock"))] == []
+
+
+def test_every_file_has_its_room_in_the_architecture_page() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = {
+        (room, name)
+        for room, files in re.findall(r"(?m)^\| `([\w/]+)` \| [^|]+ \| ([^|]+) \|$", page)
+        for name in re.findall(r"`(\w+)`", files)
+    }
+    found = set()
+    for package in PACKAGES:
+        source = ROOT / "packages" / package / "src" / f"storyteller_{package}"
+        for path in source.rglob("*.py"):
+            if path.name != "__init__.py":
+                found.add((str(Path(package) / path.parent.relative_to(source)), path.stem))
+    assert sorted(found - listed) == [], "these files are missing in the table"
+    assert sorted(listed - found) == [], "the table names files that are not there"
