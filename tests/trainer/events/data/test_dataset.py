@@ -39,7 +39,7 @@ def test_loads_generated_data_as_it_was_written(data_file: Path, examples: list[
 def test_byte_and_character_offsets_may_be_mixed_in_one_file(write_lines: Write, record: Json) -> None:
     path = write_lines(record, in_characters(json.loads(json.dumps(record))))
     found = inspect(path)
-    assert not found.first
+    assert not found.problems.first
     assert dict(found.readings) == {"bytes": 1, "characters": 1}
     first, second = found.examples
     assert first.entities == second.entities
@@ -168,7 +168,7 @@ def test_every_fault_of_a_record_is_told(
     write_lines: Write, record: Json, path: str, value: Any, kind: ProblemKind, told: str
 ) -> None:
     file = write_lines(changed(record, path, value))
-    assert dict(inspect(file).counts) == {kind: 1}
+    assert dict(inspect(file).problems.counts) == {kind: 1}
     with pytest.raises(StorytellerError) as caught:
         load_events(file)
     assert str(file) in str(caught.value)
@@ -178,8 +178,8 @@ def test_every_fault_of_a_record_is_told(
 def test_entities_that_need_different_readings_are_told(write_lines: Write, record: Json) -> None:
     record["entities"][1] |= {"start": 14, "end": 19}
     found = inspect(write_lines(record))
-    assert found.counts[ProblemKind.OFFSETS] == 3
-    assert "no one reading fits all entities of this record" in str(found.first[0])
+    assert found.problems.counts[ProblemKind.OFFSETS] == 3
+    assert "no one reading fits all entities of this record" in str(found.problems.first[0])
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_lines_that_are_no_records_are_told(
     write_lines: Write, record: Json, line: bytes, ending: bytes, kind: ProblemKind
 ) -> None:
     found = inspect(write_lines(record, line, ending=ending))
-    assert dict(found.counts) == {kind: 1}
-    assert found.first[0].line == 2
+    assert dict(found.problems.counts) == {kind: 1}
+    assert found.problems.first[0].line == 2
     assert len(found.examples) == 1
 
 
 def test_all_problems_are_counted_and_twenty_kept(write_lines: Write, record: Json) -> None:
     found = inspect(write_lines(*[record | {"text": ""} for _ in range(25)]))
-    assert found.counts[ProblemKind.EMPTY] == 25
-    assert len(found.first) == 20
+    assert found.problems.counts[ProblemKind.EMPTY] == 25
+    assert len(found.problems.first) == 20
     with pytest.raises(StorytellerError, match=r"\(24 more; `train-event-classifier .* --validate-only` lists them\)"):
         load_events(found.path)

@@ -16,6 +16,7 @@ from storyteller_schema.contract.layout import Layout
 from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.violations import violations
+from storyteller_trainer.reading.faults import DECODE_ERRORS, Fault, shorten, shown, text_fault
 from storyteller_trainer.reading.problems import Problem, ProblemKind
 
 #: The largest finite float32.
@@ -79,54 +80,40 @@ def parse_line(line: bytes) -> Example | None:
 
 def diagnose_line(line: bytes, number: int) -> Iterator[Problem]:
     """Everything that is wrong with a line that `parse_line` refused."""
+    yield from (fault.at_line(number) for fault in _faults(line))
 
-    def problem(kind: ProblemKind, field: str, found: str, expected: str) -> Problem:
-        return Problem(line=number, kind=kind, field=field, found=found, expected=expected)
 
+def _faults(line: bytes) -> Iterator[Fault]:
     try:
         record = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        found = f"byte {line[error.start]:#04x} at byte {error.start} of the line"
-        yield problem(ProblemKind.ENCODING, "", found, "save the file as UTF-8")
-        return
-    except (ValueError, RecursionError) as error:
-        if line.endswith(b"\n"):
-            yield problem(ProblemKind.JSON, "", _short(error), "one JSON object a line is expected")
-        else:
-            yield problem(ProblemKind.TRUNCATED, "", _short(error), "the last line is incomplete: copy the file again")
+    except DECODE_ERRORS as error:
+        yield text_fault(line, error)
         return
     if not isinstance(record, dict):
-        yield problem(ProblemKind.TYPE, "", _show(record), "one JSON object a line is expected")
+        yield Fault(ProblemKind.TYPE, "", shown(record), "one JSON object a line is expected")
         return
-    found_any = False
-    for kind, field, found, expected in (*_cell_faults(record), *_vector_faults(record), *_optional_faults(record)):
-        found_any = True
-        yield problem(kind, field, found, expected)
-    if not found_any:
-        yield problem(ProblemKind.JSON, "", _strict_complaint(line), "plain JSON is expected")
+    found = [*_cell_faults(record), *_vector_faults(record), *_optional_faults(record)]
+    yield from found or [Fault(ProblemKind.JSON, "", _strict_complaint(line), "plain JSON is expected")]
 
 
-_Fault = tuple[ProblemKind, str, str, str]
-
-
-def _cell_faults(record: dict[str, Any]) -> Iterator[_Fault]:
+def _cell_faults(record: dict[str, Any]) -> Iterator[Fault]:
     if "cell" not in record:
         expected = f"an object with {', '.join(Cell.__struct_fields__)} is expected"
-        yield ProblemKind.KEY, "cell", "there is none", expected
+        yield Fault(ProblemKind.KEY, "cell", "there is none", expected)
         return
     cell = record["cell"]
     if not isinstance(cell, dict):
-        yield ProblemKind.TYPE, "cell", _show(cell), "an object is expected"
+        yield Fault(ProblemKind.TYPE, "cell", shown(cell), "an object is expected")
         return
     for name in Cell.__struct_fields__:
         wanted, word = (bool, "true or false") if name == "a_is_role_a" else (str, "a string")
         if name not in cell:
-            yield ProblemKind.KEY, f"cell.{name}", "there is none", f"{word} is expected"
+            yield Fault(ProblemKind.KEY, f"cell.{name}", "there is none", f"{word} is expected")
         elif not isinstance(cell[name], wanted):
-            yield ProblemKind.TYPE, f"cell.{name}", _show(cell[name]), f"{word} is expected"
+            yield Fault(ProblemKind.TYPE, f"cell.{name}", shown(cell[name]), f"{word} is expected")
 
 
-def _vector_faults(record: dict[str, Any]) -> Iterator[_Fault]:
+def _vector_faults(record: dict[str, Any]) -> Iterator[Fault]:
     sound = True
     for key, layout in (("features", FEATURES), ("labels", PREDICTIONS)):
         for fault in _faults_of_vector(record, key, layout):
@@ -137,28 +124,28 @@ def _vector_faults(record: dict[str, Any]) -> Iterator[_Fault]:
     packed = _pack_features(*record["features"]) + _pack_labels(*record["labels"])
     values = np.frombuffer(packed, "<f4").reshape(1, -1)
     for broken in violations(values[:, : FEATURES.size], values[:, FEATURES.size :]):
-        yield broken.kind, broken.field, broken.found, broken.expected
+        yield Fault(broken.kind, broken.field, broken.found, broken.expected)
     stated, digest = record.get("content_hash"), hashlib.sha256(packed).hexdigest()
     if isinstance(stated, str) and stated != digest:
         expected = f"the features and labels hash to {digest}: the line was changed after it was made"
-        yield ProblemKind.HASH, "content_hash", stated, expected
+        yield Fault(ProblemKind.HASH, "content_hash", stated, expected)
 
 
-def _faults_of_vector(record: dict[str, Any], key: str, layout: Layout) -> Iterator[_Fault]:
+def _faults_of_vector(record: dict[str, Any], key: str, layout: Layout) -> Iterator[Fault]:
     if key not in record:
-        yield ProblemKind.KEY, key, "there is none", f"a list of {layout.size} numbers is expected"
+        yield Fault(ProblemKind.KEY, key, "there is none", f"a list of {layout.size} numbers is expected")
         return
     values = record[key]
     if not isinstance(values, list):
-        yield ProblemKind.TYPE, key, _show(values), f"a list of {layout.size} numbers is expected"
+        yield Fault(ProblemKind.TYPE, key, shown(values), f"a list of {layout.size} numbers is expected")
         return
     if len(values) != layout.size:
-        yield ProblemKind.LENGTH, key, f"{len(values)} numbers", f"{layout.size} are expected"
+        yield Fault(ProblemKind.LENGTH, key, f"{len(values)} numbers", f"{layout.size} are expected")
     for name, value in zip(layout.float_names, values, strict=False):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            yield ProblemKind.TYPE, name, _show(value), "a number is expected"
+            yield Fault(ProblemKind.TYPE, name, shown(value), "a number is expected")
         elif not _is_float32(value):
-            yield ProblemKind.NUMBER, name, _show(value), f"a number of at most {FLOAT32_MAX:g} is expected"
+            yield Fault(ProblemKind.NUMBER, name, shown(value), f"a number of at most {FLOAT32_MAX:g} is expected")
 
 
 def _is_float32(value: float) -> bool:
@@ -170,33 +157,21 @@ def _is_float32(value: float) -> bool:
     return math.isfinite(number)
 
 
-def _optional_faults(record: dict[str, Any]) -> Iterator[_Fault]:
+def _optional_faults(record: dict[str, Any]) -> Iterator[Fault]:
     score = record.get("coherence_score")
     if score is not None:
         if isinstance(score, bool) or not isinstance(score, (int, float)):
-            yield ProblemKind.TYPE, "coherence_score", _show(score), "a number from 0 to 1 is expected"
+            yield Fault(ProblemKind.TYPE, "coherence_score", shown(score), "a number from 0 to 1 is expected")
         elif not 0 <= score <= 1:
-            yield ProblemKind.RANGE, "coherence_score", _show(score), "a number from 0 to 1 is expected"
+            yield Fault(ProblemKind.RANGE, "coherence_score", shown(score), "a number from 0 to 1 is expected")
     stated = record.get("content_hash")
     if stated is not None and not isinstance(stated, str):
-        yield ProblemKind.TYPE, "content_hash", _show(stated), "64 hexadecimal digits are expected"
+        yield Fault(ProblemKind.TYPE, "content_hash", shown(stated), "64 hexadecimal digits are expected")
 
 
 def _strict_complaint(line: bytes) -> str:
     try:
         _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _short(error)
+        return shorten(str(error))
     return "unreadable"
-
-
-def _show(value: Any) -> str:
-    """A value as the file writes it; nesting may be too deep to be written again, so lists and objects are named."""
-    if isinstance(value, (list, dict)):
-        return "a list" if isinstance(value, list) else "an object"
-    return _short(json.dumps(value, ensure_ascii=False))
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -13,10 +13,7 @@ from storyteller_schema.common.hints import hint
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.line_parser import Reading, Record, parse_line
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file, numbered_lines, sha256
-from storyteller_trainer.reading.problems import Problem, ProblemKind
-
-#: Problems that `--validate-only` shows; the rest are counted.
-SHOWN = 20
+from storyteller_trainer.reading.problems import ProblemLog
 
 
 @dataclass(frozen=True)
@@ -49,17 +46,9 @@ class Inspection:
 
     path: Path
     examples: list[EventExample] = field(default_factory=list)
-    #: The first `SHOWN` problems.
-    first: list[Problem] = field(default_factory=list)
-    #: How often each sort of problem occurs in the whole file.
-    counts: Counter[ProblemKind] = field(default_factory=Counter)
+    problems: ProblemLog = field(default_factory=ProblemLog)
     #: Records by what their offsets turned out to count; those where both readings name the same places not among them.
     readings: Counter[Reading] = field(default_factory=Counter)
-
-    def add(self, problems: list[Problem]) -> None:
-        """Counts problems, and keeps them if they are among the first."""
-        self.counts.update(problem.kind for problem in problems)
-        self.first += problems[: max(SHOWN - len(self.first), 0)]
 
 
 def inspect(path: StrPath) -> Inspection:
@@ -80,8 +69,9 @@ def inspect(path: StrPath) -> Inspection:
             case Record() as record:
                 records.append(record)
             case problems:
-                inspection.add(problems)
-    if not records and not inspection.counts:
+                for problem in problems:
+                    inspection.problems.add(problem)
+    if not records and not inspection.problems.total:
         raise StorytellerError(f"{path}: the file is empty; one JSON object a line is expected")
     inspection.readings.update(
         reading for record in records if len(record.readings) == 1 for reading in record.readings
@@ -101,9 +91,8 @@ def load_events(path: StrPath) -> EventDataset:
     """
     path = Path(path)
     inspection = inspect(path)
-    if inspection.first:
-        total = inspection.counts.total()
+    if total := inspection.problems.total:
         command = hint("train-event-classifier", "--validate-only", data=[path])
         more = f" ({total - 1} more; `{command}` lists them)" if total > 1 else ""
-        raise StorytellerError(f"{path}: {inspection.first[0]}{more}")
+        raise StorytellerError(f"{path}: {inspection.problems.first[0]}{more}")
     return EventDataset(path, inspection.examples, sha256(path))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 from storyteller_schema.contract.enums import ActionType, WireEnum
@@ -16,6 +15,7 @@ from storyteller_schema.contract.events import EntityCategory, EntityRole, Event
 from storyteller_schema.contract.spans import TextOffsets
 
 from storyteller_trainer.events.data.example import Entity, EventExample
+from storyteller_trainer.reading.faults import DECODE_ERRORS, Fault, reason_and_path, shorten, text_fault, value_at
 from storyteller_trainer.reading.problems import Problem, ProblemKind
 
 _decode = msgspec.json.Decoder(EventExample).decode
@@ -63,8 +63,8 @@ def parse_line(line: bytes, number: int) -> Record | list[Problem]:
     """What a line says, or what is wrong with it."""
     try:
         example = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return [_decode_problem(line, number, error)]
+    except DECODE_ERRORS as error:
+        return [_decode_fault(line, error).at_line(number)]
     source = example.text.encode()
     readings = frozenset(
         reading
@@ -135,39 +135,26 @@ def _offset_problems(example: EventExample, number: int) -> Iterator[Problem]:
         )
 
 
-def _decode_problem(line: bytes, number: int, error: Exception) -> Problem:
+def _decode_fault(line: bytes, error: Exception) -> Fault:
     """Why a line could not be decoded. msgspec stops at the first fault, so there is one."""
-
-    def problem(kind: ProblemKind, field: str, found: str, expected: str) -> Problem:
-        return Problem(line=number, kind=kind, field=field, found=found, expected=expected)
-
-    if isinstance(error, UnicodeDecodeError):
-        return problem(ProblemKind.ENCODING, "", f"byte {error.object[error.start]:#04x}", "save the file as UTF-8")
     if not isinstance(error, msgspec.ValidationError):
-        if not line.endswith(b"\n"):
-            return problem(ProblemKind.TRUNCATED, "", str(error), "the last line is incomplete: copy the file again")
-        return problem(ProblemKind.JSON, "", str(error), "one JSON object a line is expected")
-    what, _, where = str(error).partition(" - at `$")
-    path = where.rstrip("`").lstrip(".")
+        return text_fault(line, error)
+    what, path = reason_and_path(error)
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
         field = f"{path}.{missing[1]}" if path else missing[1]
-        return problem(ProblemKind.KEY, field, "there is none", "every record needs this key")
+        return Fault(ProblemKind.KEY, field, "there is none", "every record needs this key")
     key = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
     if what.startswith("Invalid enum value") and key in _ENUMS:
         expected = f"one of {', '.join(_ENUMS[key].labels())} is expected"
-        return problem(ProblemKind.VALUE, path, what.removeprefix("Invalid enum value "), expected)
+        return Fault(ProblemKind.VALUE, path, what.removeprefix("Invalid enum value "), expected)
     expected, _, found = what.partition(", got ")
     expected = f"{expected[0].lower()}{expected[1:]}".replace("`", "")
-    return problem(ProblemKind.TYPE, path, _value_at(line, path) or found.strip("`"), expected)
+    return Fault(ProblemKind.TYPE, path, _value_at(line, path) or found.strip("`"), expected)
 
 
 def _value_at(line: bytes, path: str) -> str:
-    """The value at a path such as `entities[0].start`, as JSON, shortened; empty when the line goes on as no JSON."""
+    """The value at a path, as JSON, shortened; empty when the line goes on as no JSON."""
     try:
-        value: Any = json.loads(line)
-    except (ValueError, RecursionError):
+        return shorten(json.dumps(value_at(json.loads(line), path), ensure_ascii=False))
+    except DECODE_ERRORS:
         return ""
-    for key, index in re.findall(r"(\w+)|\[(\d+)\]", path):
-        value = value[key] if key else value[int(index)]
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."

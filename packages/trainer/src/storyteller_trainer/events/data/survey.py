@@ -55,9 +55,9 @@ def survey(path: StrPath) -> Survey:
     entities = [entity for example in examples for entity in example.entities]
     return Survey(
         file=str(path),
-        problems=found.counts.total(),
-        problems_by_kind={kind.value: count for kind, count in found.counts.most_common()},
-        first_problems=[str(problem) for problem in found.first],
+        problems=found.problems.total,
+        problems_by_kind={kind.value: count for kind, count in found.problems.counts.most_common()},
+        first_problems=[str(problem) for problem in found.problems.first],
         examples=len(examples),
         skeletons=len({split_group(example) for example in examples}),
         repeated_ids=len(examples) - len({example.id for example in examples}),

@@ -15,6 +15,7 @@ from storyteller_schema.common.errors import StorytellerError, WrongValue
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.settings import DATA_VARIABLE, data_path
 
+from storyteller_trainer.reading.faults import reason_and_path, shorten, value_at
 from storyteller_trainer.sample.character.descriptors import Descriptors, Range
 
 #: The descriptor set that comes with this package.
@@ -66,7 +67,7 @@ def load_descriptors(folder: StrPath = SHIPPED) -> Descriptors:
     try:
         descriptors = msgspec.convert(content, Descriptors)
     except msgspec.ValidationError as error:
-        raise StorytellerError(_mistyped(folder, content, str(error))) from error
+        raise StorytellerError(_mistyped(folder, content, error)) from error
     check_descriptors(descriptors, folder)
     return descriptors
 
@@ -111,14 +112,10 @@ def _line(text: str, message: str) -> int:
     return before.count(b"\n") + 1
 
 
-def _mistyped(folder: Path, content: dict[str, Any], message: str) -> str:
-    """A parser's message, `REASON - at `$.archetypes[3].layer``, with the file, the plain path and the value."""
-    reason, _, location = message.partition(" - at ")
-    path = location.strip("`").removeprefix("$.")
-    value: Any = content
-    for name, index in re.findall(r"(\w+)|\[(\d+)\]", path):
-        value = value[name] if name else value[int(index)]
-    return f"{folder / _file_of(path)}: {path} is {_short(value)}: {reason}; correct it there"
+def _mistyped(folder: Path, content: dict[str, Any], error: msgspec.ValidationError) -> str:
+    """A parser's message with the file, the plain path and the value."""
+    reason, path = reason_and_path(error)
+    return f"{folder / _file_of(path)}: {path} is {_short(value_at(content, path))}: {reason}; correct it there"
 
 
 def _file_of(path: str) -> str:
@@ -128,8 +125,7 @@ def _file_of(path: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shorten(msgspec.json.encode(value).decode(), 80)
 
 
 #: Where a problem is, and the rest of the sentence.
