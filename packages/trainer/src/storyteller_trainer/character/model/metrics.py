@@ -131,16 +131,7 @@ class MetricsCounter:
         """What the counts come to."""
         return Metrics(
             categorical={name: _categorical(field, self._confusion[name]) for name, field, _ in _fields(Kind.ONE_HOT)},
-            binary={
-                name: Binary(
-                    rate=_ratio(
-                        int(self._binary[name, BINARY_CUT][[0, 2]].sum()), self._binary[name, BINARY_CUT].sum()
-                    ),
-                    at_even_odds=_reading(self._binary[name, _EVEN_ODDS]),
-                    as_engine=_reading(self._binary[name, BINARY_CUT]),
-                )
-                for name, _, _ in _fields(Kind.BINARY)
-            },
+            binary={name: self._binary_result(name) for name, _, _ in _fields(Kind.BINARY)},
             continuous={name: self._continuous(name) for name, _, _ in _fields(Kind.FLOAT)},
         )
 
