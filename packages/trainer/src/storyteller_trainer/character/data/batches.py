@@ -158,12 +158,21 @@ class MappedSource:
 
 
 def make_sources(
-    features: Rows, labels: Rows, split: tuple[NDArray[np.intp], ...], device: torch.device, memory_limit: float
-) -> list[Source]:
-    """The sides of a split, resident if all features together take at most `memory_limit` bytes."""
-    if len(features) * FEATURES.size * 4 <= memory_limit:
-        return [ResidentSource(_copy(features, rows, device), _copy(labels, rows, device)) for rows in split]
-    return [MappedSource(features, labels, rows, device) for rows in split]
+    features: Rows,
+    labels: Rows,
+    split: tuple[NDArray[np.intp], NDArray[np.intp]],
+    device: torch.device,
+    memory_limit: float,
+) -> tuple[Source, Source]:
+    """Both sides of a split, resident if all features together take at most `memory_limit` bytes."""
+
+    def source(rows: NDArray[np.intp]) -> Source:
+        if len(features) * FEATURES.size * 4 <= memory_limit:
+            return ResidentSource(_copy(features, rows, device), _copy(labels, rows, device))
+        return MappedSource(features, labels, rows, device)
+
+    train, validation = split
+    return source(train), source(validation)
 
 
 def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:
