@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, Prediction
+from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, SentencePrediction
 from storyteller_exporter.onnx import metadata_props
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import EventKind
@@ -22,11 +22,11 @@ from storyteller_trainer.sample.events.prose import load_prose
 Example = Callable[..., EventExample]
 
 
-def predict(models: EngineEvents, example: EventExample, padding: Padding = Padding.FIXED) -> Prediction:
+def predict(models: EngineEvents, example: EventExample, padding: Padding = Padding.FIXED) -> SentencePrediction:
     return models.predict(models.encode([example]).items[0], padding)
 
 
-def found(prediction: Prediction, text: str) -> list[tuple[str, str]]:
+def found(prediction: SentencePrediction, text: str) -> list[tuple[str, str]]:
     """The words and category of every span, read from the text's bytes."""
     return [(text.encode()[span.start : span.end].decode(), span.category.value) for span in prediction.spans]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from storyteller_exporter.evaluate.confusion import entity_confusion, event_confusion
-from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, Prediction
+from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, SentencePrediction
 from storyteller_exporter.evaluate.evaluation import Exact, Run, SetReport, report, run_set, score, write_predictions
 from storyteller_exporter.evaluate.mistakes import marked, worst_mistakes
 from storyteller_exporter.evaluate.sets import EvaluationSet, data_sets
@@ -142,9 +142,9 @@ def test_spans_are_marked_at_their_bytes() -> None:
     assert marked("abc", [span(0, 2, "OBJECT"), span(1, 3, "OBJECT")]) == "[ab|OBJECT]c"  # one of two that overlap
 
 
-def prediction(*chances: tuple[EventKind, float], spans: tuple[Span, ...] = ()) -> Prediction:
+def prediction(*chances: tuple[EventKind, float], spans: tuple[Span, ...] = ()) -> SentencePrediction:
     probabilities = tuple(dict(chances).get(kind, 0.0) for kind in EventKind)
-    return Prediction(tuple(kind for kind, chance in chances if chance > 0.5), probabilities, list(spans))
+    return SentencePrediction(tuple(kind for kind, chance in chances if chance > 0.5), probabilities, list(spans))
 
 
 def test_worst_mistakes_have_the_most_errors_then_the_surest(sentences: list[EventExample]) -> None:
@@ -243,7 +243,7 @@ def test_the_sentence_that_fails_is_named(words: Path, data: EvaluationSet, monk
     # By the item, not by the order of the calls: sentences run side by side.
     last = models.encode(data.examples).items[-1]
 
-    def predict(item: Encoded, padding: Padding) -> Prediction:
+    def predict(item: Encoded, padding: Padding) -> SentencePrediction:
         if np.array_equal(item.ids, last.ids):
             raise StorytellerError("no numbers")
         return prediction()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.drift.comparison import Report, check_rust
+from storyteller_schema.drift.comparison import DriftReport, check_rust
 from workspace import ROOT
 
 REFERENCE = ROOT / "rust" / "engine" / "src"
@@ -35,7 +35,7 @@ class Engine:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
 
-    def check(self) -> Report:
+    def check(self) -> DriftReport:
         return check_rust(self.root)
 
 
@@ -46,7 +46,7 @@ def engine(tmp_path: Path) -> Engine:
     return engine
 
 
-def rows(report: Report) -> list[tuple[str, str, str]]:
+def rows(report: DriftReport) -> list[tuple[str, str, str]]:
     return [(row.name, row.here, row.there) for row in report.differences]
 
 

@@ -81,7 +81,7 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _print(report: comparison.Report) -> None:
+def _print(report: comparison.DriftReport) -> None:
     from rich.table import Table
 
     out.print(f"Compared with {report.source}")

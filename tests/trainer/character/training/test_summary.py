@@ -13,7 +13,7 @@ from rich.console import Console
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.model.losses import TERMS
-from storyteller_trainer.character.model.metrics import Reading
+from storyteller_trainer.character.model.metrics import BinaryScore
 from storyteller_trainer.character.training.run import train_character_model
 from storyteller_trainer.character.training.summary import SHIFT, RunSummary, closing_lines, summary_tables
 
@@ -77,7 +77,7 @@ def with_metrics(summary: RunSummary, *, accuracy: float, f1: float) -> RunSumma
     """A run whose ActionType is as right, and whose shifts are as well found, as the arguments say."""
     metrics = summary.metrics
     action = msgspec.structs.replace(metrics.categorical["action.type"], accuracy=accuracy, examples=2500)
-    reading = Reading(accuracy=0.98, f1=f1)
+    reading = BinaryScore(accuracy=0.98, f1=f1)
     shift = msgspec.structs.replace(metrics.binary[SHIFT], rate=0.016, at_even_odds=reading, as_engine=reading)
     changed = msgspec.structs.replace(
         metrics,

@@ -15,7 +15,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.spans import TextOffsets
 from storyteller_trainer.events.data.dataset import inspect, load_events
 from storyteller_trainer.events.data.example import EventExample
-from storyteller_trainer.events.data.line_parser import Record, parse_line
+from storyteller_trainer.events.data.line_parser import EventLine, parse_line
 from storyteller_trainer.reading.problems import ProblemKind
 
 Write = Callable[..., Path]
@@ -59,8 +59,8 @@ def test_either_reading_of_any_text_gives_the_same_spans(text: str, data: st.Dat
     to_byte = TextOffsets(text).to_byte
     entity["start"], entity["end"] = to_byte(start), to_byte(end)
     by_bytes = parse_line(json.dumps(line).encode(), 1)
-    assert isinstance(by_bytes, Record)
-    assert isinstance(by_characters, Record)
+    assert isinstance(by_bytes, EventLine)
+    assert isinstance(by_characters, EventLine)
     assert "bytes" in by_bytes.readings
     assert "characters" in by_characters.readings
     for parsed, reading in ((by_bytes, "bytes"), (by_characters, "characters")):

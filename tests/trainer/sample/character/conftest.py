@@ -22,9 +22,9 @@ from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptors import (
     Archetype,
     ArchetypeAxis,
-    Axis,
     AxisModifier,
     CharacteristicEvent,
+    DescribedAxis,
     Descriptors,
     Dimension,
     DimensionValue,
@@ -35,7 +35,7 @@ from storyteller_trainer.sample.character.descriptors import (
     PrimaryEmotion,
     Profile,
     Range,
-    SelfEdge,
+    SelfEdgeRanges,
 )
 from storyteller_trainer.sample.character.scenarios import Scenarios
 
@@ -67,7 +67,7 @@ def archetype(name: str, *axes: ArchetypeAxis) -> Archetype:
         id=name,
         axes=axes,
         default_emotional_profile=EmotionalProfile(primaries=primaries),
-        default_self_edge=SelfEdge(
+        default_self_edge=SelfEdgeRanges(
             trust_competence=at(0.1),
             trust_intentions=at(0.2),
             trust_reliability=at(0.3),
@@ -98,7 +98,7 @@ def world() -> Descriptors:
         debt=at(1.5),
     )
     return Descriptors(
-        axes=tuple(Axis(id=name) for name in ("zeal", "calm", "empathy")),
+        axes=tuple(DescribedAxis(id=name) for name in ("zeal", "calm", "empathy")),
         # Given out of order; the range of zeal lies beside its central tendency on purpose.
         archetypes=(
             archetype("smith", axis("zeal", 0.5, 0.75, 0.25), axis("calm", 0.125, -0.5, 0.5)),

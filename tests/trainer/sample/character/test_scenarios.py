@@ -24,8 +24,8 @@ from storyteller_trainer.sample.character.conditionals import conditionals
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptors import (
     ArchetypeAxis,
-    Axis,
     AxisModifier,
+    DescribedAxis,
     Descriptors,
     Dimension,
     DimensionValue,
@@ -135,7 +135,7 @@ def test_an_axis_beyond_the_sixteenth_is_not_encoded_but_still_read(world: Descr
     smith = msgspec.structs.replace(world.archetypes[0], axes=axes)
     crowded = msgspec.structs.replace(
         world,
-        axes=tuple(Axis(id=name) for name in (*names, "warmth_openness", "empathy")),
+        axes=tuple(DescribedAxis(id=name) for name in (*names, "warmth_openness", "empathy")),
         archetypes=(smith, world.archetypes[1]),
         dimensions=(),
     )

@@ -18,7 +18,7 @@ from storyteller_trainer.runs.folder import BEST
 from storyteller_exporter.events.folder import require_models
 
 if TYPE_CHECKING:
-    from storyteller_exporter.evaluate.evaluation import Report
+    from storyteller_exporter.evaluate.evaluation import EvaluationReport
 
 
 @command("evaluate-classifier")
@@ -123,7 +123,7 @@ def evaluate_folder(
     threads: int,
     latency_sentences: int,
     predictions: Path | None,
-) -> Report:
+) -> EvaluationReport:
     """What the command does, but for printing."""
     with events_extra():
         from rich.progress import Progress

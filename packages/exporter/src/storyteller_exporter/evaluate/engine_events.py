@@ -55,7 +55,7 @@ class Padding(StrEnum):
     DYNAMIC = "dynamic"
 
 
-class Prediction(msgspec.Struct, frozen=True):
+class SentencePrediction(msgspec.Struct, frozen=True):
     """What the engine reads from the models' outputs for one sentence."""
 
     #: In wire order.
@@ -135,7 +135,7 @@ class EngineEvents:
         events, entities = outputs
         return events[0], entities[0, :length]
 
-    def predict(self, item: Encoded, padding: Padding) -> Prediction:
+    def predict(self, item: Encoded, padding: Padding) -> SentencePrediction:
         """Runs the models on one sentence and reads their outputs by the engine's rules.
 
         Raises:
@@ -147,7 +147,7 @@ class EngineEvents:
                 f"{self.folder}: NaN or infinity in the models' outputs; see `{self._verify()}`, then train and export "
                 "again"
             )
-        return Prediction(
+        return SentencePrediction(
             kinds=decode_events(events),
             probabilities=tuple(map(float, event_probabilities(events))),
             spans=decode_spans(entities, item.offsets, item.special),

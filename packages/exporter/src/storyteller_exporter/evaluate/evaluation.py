@@ -20,7 +20,7 @@ from storyteller_trainer.events.data.encoding import Encodings
 from storyteller_trainer.events.model.metrics import Scores, entity_scores, event_scores, places
 
 from storyteller_exporter.evaluate.confusion import Confusion, entity_confusion, event_confusion
-from storyteller_exporter.evaluate.engine_events import EngineEvents, ModelFile, Padding, Prediction
+from storyteller_exporter.evaluate.engine_events import EngineEvents, ModelFile, Padding, SentencePrediction
 from storyteller_exporter.evaluate.latency import Latency, measure_latency
 from storyteller_exporter.evaluate.mistakes import Mistake, worst_mistakes
 from storyteller_exporter.evaluate.sets import EvaluationSet
@@ -52,7 +52,7 @@ class SetReport(msgspec.Struct, frozen=True, kw_only=True):
     mistakes: list[Mistake]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `evaluate-classifier` found out."""
 
     folder: str
@@ -97,7 +97,7 @@ class Run:
     data: EvaluationSet
     encodings: Encodings
     #: One for each example.
-    predictions: list[Prediction]
+    predictions: list[SentencePrediction]
 
 
 def run_set(
@@ -112,7 +112,7 @@ def run_set(
         StorytellerError: naming the sentence that the models refuse or on which they give no numbers.
     """
     encodings = models.encode(data.examples)
-    predictions: list[Prediction] = []
+    predictions: list[SentencePrediction] = []
     # ONNX Runtime releases the interpreter's lock: sentences share the cores, and each still runs on its own threads.
     pool = ThreadPoolExecutor(max((os.cpu_count() or 1) // models.threads, 1))
     try:
@@ -152,7 +152,7 @@ def score(run: Run, worst: int = 20) -> SetReport:
     )
 
 
-def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst: int, timed: int) -> Report:
+def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst: int, timed: int) -> EvaluationReport:
     """Scores every set, and measures latency over all of them.
 
     Args:
@@ -160,7 +160,7 @@ def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst
         timed: how many sentences to time; 0 for none.
     """
     items = [item for run in runs for item in run.encodings.items]
-    return Report(
+    return EvaluationReport(
         folder=str(models.folder),
         files=models.files,
         padding=padding,

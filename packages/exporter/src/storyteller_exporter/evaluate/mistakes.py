@@ -9,7 +9,7 @@ from storyteller_schema.contract.events import EventKind, Span
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.model.metrics import places
 
-from storyteller_exporter.evaluate.engine_events import Prediction
+from storyteller_exporter.evaluate.engine_events import SentencePrediction
 
 
 class Mistake(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True):
 def worst_mistakes(
     examples: Sequence[EventExample],
     annotated: Sequence[Sequence[Span]],
-    predictions: Sequence[Prediction],
+    predictions: Sequence[SentencePrediction],
     count: int,
 ) -> list[Mistake]:
     """The sentences with the most errors; among equals first those of which the model was surest.

@@ -9,7 +9,7 @@ from storyteller_schema.common.console import out
 from storyteller_trainer.events.model.metrics import Score, Scores
 
 from storyteller_exporter.evaluate.confusion import Confusion
-from storyteller_exporter.evaluate.evaluation import Report, SetReport
+from storyteller_exporter.evaluate.evaluation import EvaluationReport, SetReport
 from storyteller_exporter.evaluate.latency import Latency
 from storyteller_exporter.evaluate.mistakes import Mistake
 
@@ -25,7 +25,7 @@ HEADLINES: dict[str, Callable[[SetReport], float]] = {
 }
 
 
-def show(report: Report) -> None:
+def show(report: EvaluationReport) -> None:
     """Prints the models, all sets side by side, latency, then each set by itself."""
     for file in report.files:
         out.print(f"{file.file}: {file.bytes:,} bytes")
@@ -45,7 +45,7 @@ def show(report: Report) -> None:
             out.print(part)
 
 
-def comparison_table(report: Report) -> Table:
+def comparison_table(report: EvaluationReport) -> Table:
     """The sets side by side: headlines, then F1 for every class."""
     table = _table("", title="side by side: F1 (of how many annotated), and share of sentences with everything right")
     for found in report.sets:

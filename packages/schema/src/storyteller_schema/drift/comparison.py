@@ -30,7 +30,7 @@ OPEN_TOPICS = frozenset({CONSTANTS})
 
 
 @dataclass(frozen=True)
-class Difference:
+class ContractDifference:
     """One disagreement: what it is about, this workspace's value, the engine's value."""
 
     name: str
@@ -39,7 +39,7 @@ class Difference:
 
 
 @dataclass
-class Report:
+class DriftReport:
     """What a check found."""
 
     #: What was compared with this workspace.
@@ -50,7 +50,7 @@ class Report:
     unseen: list[str] = field(default_factory=list)
     #: What the source has beyond the contract; not compared.
     extra: list[str] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[ContractDifference] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
@@ -58,9 +58,9 @@ class Report:
         return bool(self.covered) and not self.differences
 
 
-def compare(here: Facts, there: Facts, source: str) -> Report:
+def compare(here: Facts, there: Facts, source: str) -> DriftReport:
     """Compares the facts of two sides, topic by topic; `source` says what `there` is."""
-    report = Report(source)
+    report = DriftReport(source)
     for topic, ours in here.topics.items():
         theirs = there.topics.get(topic)
         if theirs is None:
@@ -72,7 +72,9 @@ def compare(here: Facts, there: Facts, source: str) -> Report:
                 report.extra.append(f"{name} = {show(other)}")
             elif value != other:
                 place = there.places.get(name)
-                report.differences.append(Difference(name, show(value), show(other) + (f" ({place})" if place else "")))
+                report.differences.append(
+                    ContractDifference(name, show(value), show(other) + (f" ({place})" if place else ""))
+                )
     report.unseen = _unseen(here, there)
     report.extra += [str(topic) for topic in there.topics if topic not in here.topics]
     return report
@@ -102,7 +104,7 @@ def show(value: Value) -> str:
     return str(value)
 
 
-def check_document(document: SchemaDocument, source: str) -> Report:
+def check_document(document: SchemaDocument, source: str) -> DriftReport:
     """Compares a schema, in the plain or the richer form, with this workspace.
 
     Raises:
@@ -113,7 +115,7 @@ def check_document(document: SchemaDocument, source: str) -> Report:
     return compare(_our_facts(document), there, source)
 
 
-def check_file(path: StrPath) -> Report:
+def check_file(path: StrPath) -> DriftReport:
     """Compares the schema in a JSON file.
 
     Raises:
@@ -129,12 +131,12 @@ def check_file(path: StrPath) -> Report:
     return check_document(read_document(content, str(path)), f"the engine's JSON {path}")
 
 
-def check_reference() -> Report:
+def check_reference() -> DriftReport:
     """Compares the committed schema of the Rust reference crate, for when there is no engine at hand."""
     return check_document(reference_document(), "the committed schema of the Rust reference crate")
 
 
-def check_rust(repository: StrPath) -> Report:
+def check_rust(repository: StrPath) -> DriftReport:
     """Compares the Rust source below a folder.
 
     Raises:

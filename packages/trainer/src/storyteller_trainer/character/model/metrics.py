@@ -47,7 +47,7 @@ class Categorical(msgspec.Struct, frozen=True):
     confusion: list[list[int]]
 
 
-class Reading(msgspec.Struct, frozen=True):
+class BinaryScore(msgspec.Struct, frozen=True):
     """A binary field, cut in one way."""
 
     accuracy: float
@@ -60,9 +60,9 @@ class Binary(msgspec.Struct, frozen=True):
     #: Share of the labels that are 1: what the accuracy of always saying yes would be.
     rate: float
     #: Cut at a probability of one half.
-    at_even_odds: Reading
+    at_even_odds: BinaryScore
     #: Cut as the engine cuts.
-    as_engine: Reading
+    as_engine: BinaryScore
 
 
 class Continuous(msgspec.Struct, frozen=True):
@@ -167,9 +167,9 @@ def _categorical(field: Field, confusion: NDArray[np.int64]) -> Categorical:
     )
 
 
-def _reading(counts: NDArray[np.int64]) -> Reading:
+def _reading(counts: NDArray[np.int64]) -> BinaryScore:
     true_positive, false_positive, false_negative, true_negative = (int(count) for count in counts)
-    return Reading(
+    return BinaryScore(
         accuracy=_ratio(true_positive + true_negative, counts.sum()),
         f1=_ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative),
     )

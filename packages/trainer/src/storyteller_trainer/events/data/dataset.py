@@ -11,7 +11,7 @@ from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.hints import hint
 
 from storyteller_trainer.events.data.example import EventExample
-from storyteller_trainer.events.data.line_parser import Reading, Record, parse_line
+from storyteller_trainer.events.data.line_parser import EventLine, OffsetUnit, parse_line
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file, numbered_lines, sha256
 from storyteller_trainer.reading.problems import ProblemLog
 
@@ -41,17 +41,17 @@ class EventDataset:
 
 
 @dataclass
-class Inspection:
+class FileContent:
     """What a file holds and what is wrong with it."""
 
     path: Path
     examples: list[EventExample] = field(default_factory=list)
     problems: ProblemLog = field(default_factory=ProblemLog)
     #: Records by what their offsets turned out to count; those where both readings name the same places not among them.
-    readings: Counter[Reading] = field(default_factory=Counter)
+    readings: Counter[OffsetUnit] = field(default_factory=Counter)
 
 
-def inspect(path: StrPath) -> Inspection:
+def inspect(path: StrPath) -> FileContent:
     """Reads a whole file and collects everything that is wrong with it.
 
     A record's offsets count bytes or characters, whichever gives the texts of its entities. Where both do and differ,
@@ -62,11 +62,11 @@ def inspect(path: StrPath) -> Inspection:
     """
     path = Path(path)
     check_file(path, EVENT_MAKER)
-    inspection = Inspection(path)
-    records: list[Record] = []
+    inspection = FileContent(path)
+    records: list[EventLine] = []
     for number, line in numbered_lines(path):
         match parse_line(line, number):
-            case Record() as record:
+            case EventLine() as record:
                 records.append(record)
             case problems:
                 for problem in problems:
@@ -76,7 +76,7 @@ def inspect(path: StrPath) -> Inspection:
     inspection.readings.update(
         reading for record in records if len(record.readings) == 1 for reading in record.readings
     )
-    usual = max(Reading, key=lambda reading: inspection.readings[reading])  # bytes, the first, on a tie
+    usual = max(OffsetUnit, key=lambda reading: inspection.readings[reading])  # bytes, the first, on a tie
     for record in records:
         reading = usual if len(record.readings) == 2 else next(iter(record.readings))
         inspection.examples.append(record.in_bytes(reading))

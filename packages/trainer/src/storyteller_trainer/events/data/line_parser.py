@@ -30,7 +30,7 @@ _ENUMS: dict[str, type[WireEnum]] = {
 }
 
 
-class Reading(StrEnum):
+class OffsetUnit(StrEnum):
     """What the offsets of a record count."""
 
     BYTES = "bytes"
@@ -38,19 +38,19 @@ class Reading(StrEnum):
 
 
 @dataclass(frozen=True)
-class Record:
+class EventLine:
     """A sound line, its offsets not yet converted."""
 
     line: int
     example: EventExample
     #: The readings under which every entity's offsets give its text: one of them, or both. Both nearly always name the
     #: same places then; `aé aa` is an exception, which has an `a` at byte 4 and another at character 4.
-    readings: frozenset[Reading]
+    readings: frozenset[OffsetUnit]
 
-    def in_bytes(self, reading: Reading) -> EventExample:
+    def in_bytes(self, reading: OffsetUnit) -> EventExample:
         """The example with its offsets in bytes and its entities in the order of the text."""
         entities = sorted(self.example.entities, key=lambda entity: entity.start)
-        if reading is Reading.CHARACTERS and not self.example.text.isascii():
+        if reading is OffsetUnit.CHARACTERS and not self.example.text.isascii():
             to_byte = TextOffsets(self.example.text).to_byte
             entities = [
                 msgspec.structs.replace(entity, start=to_byte(entity.start), end=to_byte(entity.end))
@@ -59,7 +59,7 @@ class Record:
         return msgspec.structs.replace(self.example, entities=entities)
 
 
-def parse_line(line: bytes, number: int) -> Record | list[Problem]:
+def parse_line(line: bytes, number: int) -> EventLine | list[Problem]:
     """What a line says, or what is wrong with it."""
     try:
         example = _decode(line)
@@ -68,21 +68,21 @@ def parse_line(line: bytes, number: int) -> Record | list[Problem]:
     source = example.text.encode()
     readings = frozenset(
         reading
-        for reading in Reading
+        for reading in OffsetUnit
         if all(_slice(entity, example.text, source, reading) == entity.text for entity in example.entities)
     )
     problems = list(_content_problems(example, number))
     if not readings and not problems:
         problems = list(_offset_problems(example, number))
-    return problems or Record(number, example, readings)
+    return problems or EventLine(number, example, readings)
 
 
-def _slice(entity: Entity, text: str, source: bytes, reading: Reading) -> str | None:
+def _slice(entity: Entity, text: str, source: bytes, reading: OffsetUnit) -> str | None:
     """The stretch that the offsets name; None where they name none."""
-    size = len(source) if reading is Reading.BYTES else len(text)
+    size = len(source) if reading is OffsetUnit.BYTES else len(text)
     if not 0 <= entity.start < entity.end <= size:
         return None
-    if reading is Reading.CHARACTERS:
+    if reading is OffsetUnit.CHARACTERS:
         return text[entity.start : entity.end]
     return source[entity.start : entity.end].decode(errors="replace")
 
@@ -117,7 +117,7 @@ def _content_problems(example: EventExample, number: int) -> Iterator[Problem]:
 def _offset_problems(example: EventExample, number: int) -> Iterator[Problem]:
     """The entities whose text neither reading gives; if each has one, the record mixes the two."""
     source = example.text.encode()
-    slices = [{r: _slice(entity, example.text, source, r) for r in Reading} for entity in example.entities]
+    slices = [{r: _slice(entity, example.text, source, r) for r in OffsetUnit} for entity in example.entities]
     wrong = [index for index, entity in enumerate(example.entities) if entity.text not in slices[index].values()]
     for index in wrong or range(len(slices)):
         entity = example.entities[index]

@@ -14,7 +14,7 @@ from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
 
 from storyteller_trainer.events.data.dataset import inspect
-from storyteller_trainer.events.data.line_parser import Reading
+from storyteller_trainer.events.data.line_parser import OffsetUnit
 from storyteller_trainer.events.data.skeleton import split_group
 
 E = TypeVar("E", bound=Enum)
@@ -69,7 +69,7 @@ def survey(path: StrPath) -> Survey:
         entities=len(entities),
         categories=_counts(EntityCategory, (entity.category for entity in entities)),
         roles=_counts(EntityRole, (entity.role for entity in entities)),
-        offsets={reading.value: found.readings[reading] for reading in Reading},
+        offsets={reading.value: found.readings[reading] for reading in OffsetUnit},
     )
 
 

@@ -28,14 +28,14 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 SHOWN = 20
 
 
-class Source(NamedTuple):
+class DescriptorSource(NamedTuple):
     """A folder of descriptor files, and why it was taken."""
 
     folder: Path
     reason: str
 
 
-def find_descriptors(option: Path | None = None) -> Source:
+def find_descriptors(option: Path | None = None) -> DescriptorSource:
     """The folder named by an option, else `training-data/descriptors` of the user's data, else the shipped one.
 
     Raises:
@@ -46,13 +46,13 @@ def find_descriptors(option: Path | None = None) -> Source:
             raise WrongValue(
                 f"{option} is not a folder; --descriptors takes one that holds the descriptor files", "descriptors"
             )
-        return Source(option, "named by --descriptors")
+        return DescriptorSource(option, "named by --descriptors")
     root = data_path()
     if root is not None:
         folder = root / "training-data" / "descriptors"
         if folder.is_dir():
-            return Source(folder, f"found through {DATA_VARIABLE}")
-    return Source(SHIPPED, "shipped with this package")
+            return DescriptorSource(folder, f"found through {DATA_VARIABLE}")
+    return DescriptorSource(SHIPPED, "shipped with this package")
 
 
 def load_descriptors(folder: StrPath = SHIPPED) -> Descriptors:

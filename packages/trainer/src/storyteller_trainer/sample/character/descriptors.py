@@ -32,7 +32,7 @@ class Range(Struct, frozen=True, kw_only=True):
     max: float
 
 
-class Axis(Struct, frozen=True, kw_only=True):
+class DescribedAxis(Struct, frozen=True, kw_only=True):
     """One personality axis that an archetype may have."""
 
     id: str
@@ -70,7 +70,7 @@ class EmotionalProfile(Struct, frozen=True, kw_only=True):
     primaries: tuple[PrimaryEmotion, ...]
 
 
-class SelfEdge(Struct, frozen=True, kw_only=True):
+class SelfEdgeRanges(Struct, frozen=True, kw_only=True):
     """An archetype's relation to themselves."""
 
     trust_competence: Range
@@ -100,7 +100,7 @@ class Archetype(Struct, frozen=True, kw_only=True):
     description: str = ""
     axes: tuple[ArchetypeAxis, ...]
     default_emotional_profile: EmotionalProfile
-    default_self_edge: SelfEdge
+    default_self_edge: SelfEdgeRanges
     action_tendencies: ActionTendencies | None = None
 
 
@@ -196,7 +196,7 @@ class Dimension(Struct, frozen=True, kw_only=True):
 class Descriptors(Struct, frozen=True, kw_only=True):
     """A whole descriptor set: what the six files say."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[DescribedAxis, ...]
     archetypes: tuple[Archetype, ...]
     dynamics: tuple[Dynamic, ...]
     profiles: tuple[Profile, ...]

@@ -27,7 +27,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chunk:
+class SampleChunk:
     """Consecutive examples: n accepted ones, and how many were rejected among them."""
 
     features: Float32
@@ -47,7 +47,7 @@ class Chunk:
     """For each output that is left to chance [n]: the probability of its likeliest value."""
 
 
-def draw_chunks(plan: Plan) -> Iterator[Chunk]:
+def draw_chunks(plan: Plan) -> Iterator[SampleChunk]:
     """All examples of a plan: cell after cell, chunk after chunk. Memory does not grow with their number."""
     config = plan.config
     tables = Tables.of(plan.descriptors)
@@ -63,7 +63,7 @@ def draw_chunks(plan: Plan) -> Iterator[Chunk]:
         score = coherence(features, labels)
         kept = score >= config.min_coherence
         given, leaving = accepted(features, labels, given, config.min_coherence)
-        yield Chunk(
+        yield SampleChunk(
             features=features[kept],
             labels=labels[kept],
             cells=cells[kept],
@@ -87,7 +87,7 @@ class Totals:
         self.valid = 0
         self.rejected = 0
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: SampleChunk) -> None:
         """Counts one more chunk."""
         self.valid += len(chunk.features)
         self.rejected += chunk.rejected

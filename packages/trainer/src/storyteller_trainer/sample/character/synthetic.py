@@ -22,9 +22,9 @@ from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptors import (
     Archetype,
     ArchetypeAxis,
-    Axis,
     AxisModifier,
     CharacteristicEvent,
+    DescribedAxis,
     Descriptors,
     Dimension,
     DimensionValue,
@@ -35,7 +35,7 @@ from storyteller_trainer.sample.character.descriptors import (
     PrimaryEmotion,
     Profile,
     Range,
-    SelfEdge,
+    SelfEdgeRanges,
 )
 
 AXES = 32
@@ -75,7 +75,7 @@ class _World:
             valid_profiles=tuple(profile.id for profile in profiles),
         )
         return Descriptors(
-            axes=tuple(Axis(id=name) for name in self._axes),
+            axes=tuple(DescribedAxis(id=name) for name in self._axes),
             archetypes=archetypes,
             dynamics=dynamics,
             profiles=profiles,
@@ -109,7 +109,9 @@ class _World:
                     for primary in Primary
                 )
             ),
-            default_self_edge=SelfEdge(**{name: self._range(0, 1, 0.25) for name in SelfEdge.__struct_fields__}),
+            default_self_edge=SelfEdgeRanges(
+                **{name: self._range(0, 1, 0.25) for name in SelfEdgeRanges.__struct_fields__}
+            ),
         )
 
     def _axis(self, name: str) -> ArchetypeAxis:

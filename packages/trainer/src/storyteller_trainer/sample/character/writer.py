@@ -21,7 +21,7 @@ from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.manifest import Manifest, manifest_path
 from storyteller_trainer.reading.jsonl import check_name
-from storyteller_trainer.sample.character.generate import Chunk, Totals, draw_chunks
+from storyteller_trainer.sample.character.generate import SampleChunk, Totals, draw_chunks
 from storyteller_trainer.sample.character.plan import Plan
 from storyteller_trainer.sample.character.streams import ID_STREAM, stream
 
@@ -105,7 +105,7 @@ def _cell_objects(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _lines(chunk: Chunk, cells: list[dict[str, Any]], random_bytes: Callable[[int], bytes]) -> Iterator[bytes]:
+def _lines(chunk: SampleChunk, cells: list[dict[str, Any]], random_bytes: Callable[[int], bytes]) -> Iterator[bytes]:
     """One JSON object a line. Numbers are written with the fewest digits that give the same float32 again."""
     both = np.concatenate([chunk.features, chunk.labels], axis=1).astype("<f4", copy=False)
     ids = random_bytes(16 * len(both))
