@@ -112,9 +112,10 @@ test: lint typecheck ## Lint, type-check and run the tests
 test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
 	$(BIN)/pytest tests/engine -m engine -rs $(ARGS)
 
-lint: setup ## Check style; changes nothing
+lint: setup ## Check style and who imports whom; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
 format: setup ## Rewrite the code in the common style
 	$(BIN)/ruff check --fix
