@@ -14,6 +14,8 @@
 
 # Handed to the recipes as variables of the shell: there, a blank or a quote in a name is a character like any other.
 export DATA OUT RUST_REPO SCHEMA_JSON
+# What the commands say to type next is then a line for make.
+export STORYTELLER_MAKE = $(MAKE)
 DATA ?=
 OUT ?=
 ARGS ?=

@@ -108,6 +108,12 @@ def test_the_engines_folder_may_hold_blanks(bin_folder: Path, tmp_path: Path) ->
     assert shown == ["storyteller-schema", "check", "a b.json", "--rust-repo", f"{tmp_path}/the engine"]
 
 
+def test_hints_are_lines_for_make(bin_folder: Path, tmp_path: Path) -> None:
+    (bin_folder / "train-character-model").write_text('#!/bin/sh\necho "[\\"$STORYTELLER_MAKE\\"]"\n', encoding="utf-8")
+    (shown,) = arguments(bin_folder, "train")
+    assert Path(shown).name == "make"
+
+
 def make_in_a_copy(tmp_path: Path, target: str) -> Path:
     """A folder with the Makefile and things that the targets made, after a target has run there."""
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
