@@ -26,7 +26,7 @@ from storyteller_trainer.runs.launch import launch
 
 #: No batch of this size can be divided evenly, nor can the last one, of 27.
 OPTIONS = ("--device", "cpu", "--batch-size", "51")
-COMMAND = (sys.executable, "-c", f"from {MODULE} import main; main()")
+COMMAND = (sys.executable, "-m", MODULE)
 LAUNCHER = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python")
 #: Seconds. Far more than is needed, so that a busy machine fails no test, and a hanging one all the same ends.
 PATIENCE = 120
@@ -176,6 +176,7 @@ def test_what_torchrun_sets_is_not_taken_for_the_users_number_of_threads(
     monkeypatch.setattr(train_character_model, "launch", launched)
     monkeypatch.setattr(sys, "argv", ["train-character-model", "the data"])
     environment = {"OMP_NUM_THREADS": variable}
+    Path("the data").write_text("looked into by nobody")
     done = CliRunner().invoke(main, ["the data", "--processes", "2", *arguments], env=environment)
     assert done.exit_code == 0, done.output
     assert given == ["the data", *expected]
@@ -258,7 +259,7 @@ def test_killed_resumed_by_one_process_then_two_and_stopped_by_ctrl_c(small_json
     stopped, again = messages.splitlines()[-2:]
     done = len(losses("run"))
     assert stopped == f"stopped by Ctrl-C during epoch {done + 1}: {done} epochs are saved in run; go on with:"
-    assert again == f"  train-character-model {small_jsonl} --output-dir run --resume --processes 2"
+    assert again == f"  train-character-model {small_jsonl} --output-dir run --device cpu --resume --processes 2"
 
     alone(*arguments, "--output-dir", "whole", "--epochs", str(done))
     assert losses("run") == pytest.approx(losses("whole"), abs=1e-3)

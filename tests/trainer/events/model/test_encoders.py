@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_trainer.events.model import encoder_names, encoders
+from storyteller_trainer.events.model import encoder_names
 from storyteller_trainer.events.model.encoder_names import ALIASES, resolve
 from storyteller_trainer.events.model.encoders import encoder_from_config, load_encoder
 from storyteller_trainer.reading.jsonl import sha256
@@ -93,7 +93,7 @@ def test_the_files_that_are_expected_of_minilm_do_not_change_by_accident() -> No
 
 
 def test_a_folder_of_three_files_takes_the_place_of_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "MINILM_PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(encoder_names, "WEIGHTS", "no_such_package_at_all")
     whole = load_encoder(str(folder))
     needed = {folder / name for name in ("config.json", "model.safetensors", "tokenizer.json")}
     for file in set(folder.iterdir()) - needed:
