@@ -86,6 +86,7 @@ def test_on_a_terminal_tables_keep_to_its_width(width: int) -> None:
     assert title == TITLE, "one line, which the terminal breaks if it must"
     assert max(map(len, rows)) <= width
     assert all(word.strip(",") in " ".join(rows) for word in COUNTS.split())
+    assert HASH in "".join(line.split("│")[2].strip() for line in rows if "│" in line), "folded, and all there"
 
 
 def test_the_commands_print_to_such_consoles() -> None:

@@ -29,7 +29,8 @@ _UNBOUNDED = 10_000
 class Output(Console):
     """A console that breaks lines only on a terminal: elsewhere a table is as wide as what is in it.
 
-    The title of a table is one line everywhere; rich would break it at the table's width.
+    Nothing is left out of a table that is too narrow, and its title is one line everywhere; rich would end a long word
+    with an ellipsis, and break the title at the table's width.
     """
 
     @property
@@ -40,8 +41,10 @@ class Output(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As in rich."""
-        for table in objects:
-            if isinstance(table, Table) and isinstance(table.title, str):
+        for table in (thing for thing in objects if isinstance(thing, Table)):
+            for column in table.columns:
+                column.overflow = "fold"
+            if isinstance(table.title, str):
                 table.title = Text(table.title, style="table.title", no_wrap=True, overflow="ignore")
         super().print(*objects, **options)
 
