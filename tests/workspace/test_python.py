@@ -125,6 +125,12 @@ def test_any_path_like_object_will_do(tmp_path: Path) -> None:
             load(place)
 
 
+def test_the_folder_of_a_request_may_be_a_str() -> None:
+    folder: Any = "artifacts/events/event"
+    request = storyteller_trainer.Request(task=storyteller_trainer.Task.EVENT, folder=folder, options={})
+    assert request.folder == Path("artifacts/events/event")
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
