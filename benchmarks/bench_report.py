@@ -50,7 +50,7 @@ def rows(results: Results) -> list[Row]:
         _seconds(f"whole run ({theirs['epochs']} and {ours['epochs']} epochs)", theirs["wall_s"], ours["wall_s"]),
         _loss(f"best validation loss after {equal:.1f} s", *lower),
         _loss("best validation loss", theirs["best_val_loss"], ours["best_val_loss"]),
-        _loss("loss of the best weights on unseen cells", theirs["test_loss"], ours["test_loss"]),
+        _loss("loss of the best checkpoint on unseen cells", theirs["test_loss"], ours["test_loss"]),
         _share(
             f"its excess over the irreducible {results['data']['irreducible']:.4f}", theirs["excess"], ours["excess"]
         ),

@@ -29,7 +29,7 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
     assert "validation side, epoch 2 of 2" in done.stdout
     assert "action.type" in done.stdout
     assert "engine's cut" in done.stdout
-    assert "best weights: artifacts/character/best.safetensors" in done.stdout
+    assert "best checkpoint: artifacts/character/best.safetensors" in done.stdout
     assert f"Data: {small_jsonl} (240 examples)\n" in done.stderr
     assert "Training on cpu\nComputing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes" in done.stderr
     assert "epoch 2/2" in done.stderr

@@ -44,7 +44,7 @@ def test_both_models_are_trained_by_default(data_file: Path, tiny_bert: str) -> 
     assert f"Data: {data_file} (96 examples)\n" in result.stderr
     assert result.stderr.count("Computing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes the number)\n") == 2
     assert "held out: unseen skeletons" in result.stdout
-    assert "best model: artifacts/events/ner" in result.stdout
+    assert "best checkpoint: artifacts/events/ner/best.safetensors" in result.stdout
 
 
 def test_the_result_is_json_when_asked_for(data_file: Path, tiny_bert: str, tmp_path: Path) -> None:

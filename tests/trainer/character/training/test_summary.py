@@ -109,7 +109,7 @@ def test_what_needs_no_explanation_gets_none(data: CharacterDataset) -> None:
 
 def test_where_the_best_weights_are(data: CharacterDataset) -> None:
     text = shown(data)
-    assert "best weights: run/best.safetensors" in text
+    assert "best checkpoint: run/best.safetensors" in text
     assert "trained on 180 examples, judged on 60" in text
 
 

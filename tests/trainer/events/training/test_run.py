@@ -324,7 +324,7 @@ def test_a_bad_loss_is_told_with_what_is_kept_and_what_to_do(
     told = str(caught.value)
     assert "task event, epoch 2, step 2, on mps: the event loss is nan; the step was not taken" in told
     assert f"{request.folder / 'last.safetensors'} holds the state after epoch 1" in told
-    assert f"{request.folder / 'best.safetensors'} the best model, of epoch 1" in told
+    assert f"{request.folder / 'best.safetensors'} the best checkpoint, of epoch 1" in told
     assert "DeBERTa is known to give NaN when trained on MPS" in told
     assert "--resume --device cpu" in told
     assert load_event_checkpoint(request.folder).metadata.epoch == 1
@@ -464,7 +464,7 @@ def test_the_summary_reads_well(dataset: EventDataset, request_for: RequestFor) 
     assert "F1 SpeechAct" in labels
     assert "F1 CHARACTER" in labels
     assert len(labels) == 3 + 8 + 7
-    assert closing_lines(summary, request.folder)[-1] == f"best model: {request.folder}"
+    assert closing_lines(summary, request.folder)[-1] == f"best checkpoint: {request.folder / 'best.safetensors'}"
 
 
 def test_a_folder_in_which_another_run_is_at_work(dataset: EventDataset, request_for: RequestFor) -> None:

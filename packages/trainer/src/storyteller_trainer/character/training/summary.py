@@ -35,7 +35,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     #: Spent in the loop, over all resumed parts.
     seconds: float
-    #: The file with the best weights.
+    #: The path of the best one.
     checkpoint: str
     device: str
     #: By which each process computed what is not done by another device; 0 in files of versions that did not note it.
@@ -95,7 +95,7 @@ def closing_lines(summary: RunSummary) -> list[str]:
         f"squared error of the intensity deltas: {delta:.5f}",
         f"{ended} in {summary.seconds:.1f} s on {summary.device}; "
         f"trained on {summary.data.train_examples} examples, judged on {summary.data.validation_examples}",
-        f"best weights: {Path(summary.checkpoint)}",
+        f"best checkpoint: {Path(summary.checkpoint)}",
     ]
 
 

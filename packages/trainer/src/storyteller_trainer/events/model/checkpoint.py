@@ -88,7 +88,7 @@ def save_weights(path: Path, model: Model, metadata: EventMetadata) -> None:
 
 
 def load_event_checkpoint(path: StrPath) -> EventCheckpoint:
-    """Loads the best model of a run folder.
+    """Loads the best checkpoint of a run, with what lies beside it in the folder.
 
     Raises:
         StorytellerError: a file is missing or broken, the files do not belong together, or the model was trained for

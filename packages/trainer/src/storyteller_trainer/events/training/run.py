@@ -251,7 +251,7 @@ class _Run:
         course = self._trainer.course
         kept = f"the step was not taken, and {self._folder / LAST} holds the state after epoch {course.epoch}"
         if course.best_epoch:
-            kept += f", {self._folder / BEST} the best model, of epoch {course.best_epoch}"
+            kept += f", {self._folder / BEST} the best checkpoint, of epoch {course.best_epoch}"
         if self._device.type == "cpu":
             return f"{kept}. Lower --lr, or look at the data with --validate-only"
         advice = "Continue on the CPU: the same command with --resume --device cpu (or --on-nan cpu in the first place)"

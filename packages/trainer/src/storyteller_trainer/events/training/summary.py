@@ -7,7 +7,11 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
+from storyteller_trainer.events.checkpoint import BEST
+from storyteller_trainer.events.evaluate import Evaluation
 from storyteller_trainer.events.model.classifiers import Task
+from storyteller_trainer.events.models import Task
+from storyteller_trainer.events.recipe import Recipe
 from storyteller_trainer.events.training.evaluation import Evaluation
 from storyteller_trainer.events.training.recipe import Recipe
 
@@ -85,5 +89,5 @@ def closing_lines(summary: RunSummary, folder: Path) -> list[str]:
     return [
         f"trained on {counts['train']} examples of {summary.data.skeletons['train']} skeletons; {held_out}",
         f"{summary.seconds:.0f} s of training on {summary.device}, {summary.examples_per_second:.0f} examples/s",
-        f"best model: {folder}",
+        f"best checkpoint: {folder / BEST}",
     ]
