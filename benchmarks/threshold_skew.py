@@ -16,18 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from storyteller_exporter.export.character import export_character
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
-from storyteller_trainer.character.data.dataset import load_dataset
-from storyteller_trainer.character.data.split import split_by_cell
-from storyteller_trainer.character.model.checkpoint import load_checkpoint
 from storyteller_trainer.character.model.metrics import Binary, MetricsCounter
-from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.sample.fallback import CHARACTER_FILE
-
-Floats = NDArray[np.float32]
+from validation_side import read_validation_side
 
 
 def readings(run: Path, data: Path) -> tuple[int, dict[str, dict[str, Binary]]]:
@@ -36,13 +30,7 @@ def readings(run: Path, data: Path) -> tuple[int, dict[str, dict[str, Binary]]]:
     Raises:
         StorytellerError: run or data cannot be read, or they do not belong together.
     """
-    source = load_checkpoint(run)
-    dataset = load_dataset(data, None)
-    if dataset.content_hash != source.metadata.data_hash:
-        raise StorytellerError(f"{run} was trained on other data than {data}; name the file it was trained on")
-    recipe = Recipe(**source.metadata.config)
-    held = split_by_cell(dataset.cells, dataset.cell_names, recipe.val_fraction, recipe.seed).validation
-    features, labels = np.asarray(dataset.features[held]), np.asarray(dataset.labels[held])
+    _, features, labels = read_validation_side(run, data)
     found: dict[str, dict[str, Binary]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, align in (("as trained", False), ("--align-thresholds", True)):
@@ -52,7 +40,7 @@ def readings(run: Path, data: Path) -> tuple[int, dict[str, dict[str, Binary]]]:
             counter = MetricsCounter()
             counter.add(np.concatenate(session.run(list(HEADS), {"features": features}), axis=1), labels)
             found[name] = counter.result().binary
-    return len(held), found
+    return len(labels), found
 
 
 def table(found: dict[str, dict[str, Binary]]) -> list[str]:

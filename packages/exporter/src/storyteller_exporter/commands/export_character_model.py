@@ -50,9 +50,9 @@ def main(
 ) -> None:
     """Write a trained character model as one ONNX file that the engine loads.
 
-    CHECKPOINT is the output folder of a training run, whose best model is taken, or one checkpoint file. By default it
-    is artifacts/character. The file is written aside and takes the place of an old one only when it passes the checks
-    of verify-onnx; one that fails is kept in the folder failed-export beside it.
+    CHECKPOINT is a run, whose best checkpoint is taken, or a checkpoint, best.safetensors or last.safetensors. By
+    default it is the run artifacts/character. The file is written aside and takes the place of an old one only when it
+    passes the checks of verify-onnx; one that fails is kept in the folder failed-export beside it.
 
     \b
     Example:

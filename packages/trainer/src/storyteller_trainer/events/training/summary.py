@@ -7,13 +7,10 @@ from pathlib import Path
 import msgspec
 from rich.table import Table
 
-from storyteller_trainer.events.checkpoint import BEST
-from storyteller_trainer.events.evaluate import Evaluation
 from storyteller_trainer.events.model.classifiers import Task
-from storyteller_trainer.events.models import Task
-from storyteller_trainer.events.recipe import Recipe
 from storyteller_trainer.events.training.evaluation import Evaluation
 from storyteller_trainer.events.training.recipe import Recipe
+from storyteller_trainer.runs.folder import BEST
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):

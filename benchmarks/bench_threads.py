@@ -1,7 +1,7 @@
 """How long training takes beside other work: by one thread, by all, and by as many as it chooses, as a Markdown table.
 
-    .venv/bin/python scripts/bench_threads.py                                     # some 20 minutes on two cores
-    .venv/bin/python scripts/bench_threads.py --loads 8 --repeats 1 --results FILE  # a piece of it
+    .venv/bin/python benchmarks/bench_threads.py                                     # some 20 minutes on two cores
+    .venv/bin/python benchmarks/bench_threads.py --loads 8 --repeats 1 --results FILE  # a piece of it
 
 The other work is so many processes that do nothing but compute. Every round trains by each way, one after the other, in
 a process of its own, and is appended to FILE as a JSON line; the table is made of all that stands there, so it can be
