@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -86,6 +88,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def mistakes(text: str) -> list[str]:
     """What the code of a page names and nobody has."""
     commands, found = console_commands(), []
@@ -100,6 +109,7 @@ def mistakes(text: str) -> list[str]:
             asked = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
             found += [f"{command} {option}" for option in sorted(asked - options(command))]
         found += [path for path in REPOSITORY_PATH.findall(line) if not (ROOT / path).exists()]
+        found += [name for name in re.findall(r"-m (storyteller_[\w.]+)", line) if not importable(name)]
     return found
 
 
@@ -128,6 +138,7 @@ def test_what_a_page_names_exists(page: Path) -> None:
         ("`export-character-modle`", ["export-character-modle"]),
         ("`storyteller-schema check --rust-repo ../storyteller`", []),
         ("`python scripts/lock.py`, `scripts/lokc.py`", ["scripts/lokc.py"]),
+        ("`torchrun -m storyteller_trainer.character.clii data/`", ["storyteller_trainer.character.clii"]),
         ("make trian, as prose, is nobody's command", []),
     ],
 )
