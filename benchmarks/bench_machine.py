@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
 
 
 def fix_threads() -> None:
-    """Has this process and those that it starts compute by as many threads as CPUs are free now, if not all are.
+    """Has this process and those that it starts compute by as many threads as CPUs are free now, where not all are.
 
     So the sides of a comparison have the same number, whatever begins meanwhile. To be called before PyTorch is
     imported. It has no effect where the user has set OMP_NUM_THREADS.
