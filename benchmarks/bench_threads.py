@@ -37,13 +37,16 @@ BIN = Path(sys.executable).parent
 #: Set by those who run this, or by us: they would decide what is to be measured.
 DECIDES = {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
 
+#: Computes for as long as its parent, whose number it is given, is there, however that one ends.
+BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): sum(range(10_000))"
+
 Round = dict[str, Any]
 
 
 @contextmanager
 def other_work(processes: int) -> Iterator[None]:
     """Keeps so many processes computing."""
-    working = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    working = [subprocess.Popen([sys.executable, "-c", BUSY, str(os.getpid())]) for _ in range(processes)]
     time.sleep(0.5 if working else 0)  # until they do
     try:
         yield

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -296,6 +298,18 @@ def test_training_beside_other_work_is_compared_within_a_round() -> None:
     *_, idle, busy = bench_threads.table(rounds).splitlines()
     assert idle == "| character, 4 epochs | 0 | 4.0 s | 3.0 s | 3.6 s | 2 | 1.10 | 3.0 s |"
     assert busy == "| character, 4 epochs | 8 | 50.0 s | over 60 s | 55.0 s | 2 | 1.10 | over 60 s |"
+
+
+def test_other_work_ends_with_the_process_that_started_it() -> None:
+    """Also where that one is killed, and so cannot end it."""
+    start = f"[sys.executable, '-c', {bench_threads.BUSY!r}, str(os.getpid())], stdout=subprocess.DEVNULL"
+    code = f"import os, subprocess, sys; print(subprocess.Popen({start}).pid, flush=True); os.kill(os.getpid(), 9)"
+    starter = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    pid = int(starter.stdout)
+    deadline = time.monotonic() + 60
+    while subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout:
+        assert time.monotonic() < deadline, "it goes on computing"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
