@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
 from storyteller_schema.contract.onnx import CHARACTER, INTERFACES, SETS
@@ -72,7 +72,7 @@ def verify_file(file: StrPath, *, checkpoint: Any = None, data: Any = None) -> V
         return report
     # The event pipeline's libraries are an extra, and take seconds to import.
     if inspection.interface is CHARACTER:
-        with importing():
+        with ending_at_once():
             from storyteller_exporter.character.verify import verify_character
 
         verify_character(inspection, report, checkpoint=checkpoint, data=data)

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import StorytellerError
 
 #: What the code imports, and the package whose weights it reads.
@@ -24,7 +24,7 @@ def events_extra() -> Iterator[None]:
     for name in LIBRARIES:
         if importlib.util.find_spec(name) is None:
             raise missing(name)
-    with importing():
+    with ending_at_once():
         try:
             yield
         except ModuleNotFoundError as error:

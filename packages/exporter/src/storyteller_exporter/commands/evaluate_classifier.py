@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from storyteller_schema.common.console import command, err, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_schema.common.settings import model_path
@@ -106,7 +106,7 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
 
         print_json(msgspec.to_builtins(report))
     else:
-        with importing():
+        with ending_at_once():
             from storyteller_exporter.evaluate.tables import show
 
         show(report)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 from storyteller_schema.common.console import command, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_trainer.reading.jsonl import check_file
@@ -65,7 +65,7 @@ def main(
     if data is not None:
         with judging("data"):
             check_file(data)
-    with importing():  # PyTorch takes seconds
+    with ending_at_once():  # PyTorch takes seconds
         import msgspec
         from rich.table import Table
 

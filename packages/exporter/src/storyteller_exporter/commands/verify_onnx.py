@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from storyteller_schema.common.console import command, err, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.hints import hint
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
@@ -95,7 +95,7 @@ def main(
     usual = models_folder(models, int8=int8)
     path = path or usual / ("event_classifier" if events else "character_predictor.onnx")
     _check(path, checkpoint, data, output)
-    with importing():  # ONNX Runtime takes a while
+    with ending_at_once():  # ONNX Runtime takes a while
         from storyteller_exporter import verify
         from storyteller_exporter.checks import verification_report
 

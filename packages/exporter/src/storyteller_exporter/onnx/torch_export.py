@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import onnx
 import torch
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.onnx import OPSET, Interface
 
@@ -47,7 +48,7 @@ def export_module(module: torch.nn.Module, example: dict[str, torch.Tensor], int
         for tensor in interface.inputs
     }
     try:
-        with quiet():
+        with quiet(), ending_at_once():  # it takes even KeyboardInterrupt for a failure, and tries another way
             program = torch.onnx.export(
                 module,
                 kwargs=example,

@@ -89,18 +89,16 @@ class Command(_ExampleLast):
                 sys.stdout.flush()
                 return result
         except KeyboardInterrupt:
-            err.print(ctrl_c.MESSAGE)
-            raise click.exceptions.Exit(ctrl_c.EXIT_CODE) from None
-        except EnvFileError as error:
-            raise WrongUse(str(error)) from error
-        except WrongValue as error:
-            raise _wrong_use(error, ctx) from error
-        except StorytellerError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            # A full disk, a folder without permission: nothing that a traceback would explain better.
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from error
+            raise _stopped() from None
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            if ctrl_c.pressed():
+                raise _stopped() from None
+            told = _told(error, ctx)
+            if told is None:
+                raise  # a defect of ours
+            raise told from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, each under the heading of its section."""
@@ -122,11 +120,27 @@ class Group(_ExampleLast, click.Group):
     command_class = Command
 
 
-def _wrong_use(error: WrongValue, ctx: click.Context) -> click.UsageError:
-    blamed = [parameter.get_error_hint(ctx) for parameter in ctx.command.params if parameter.name in error.names]
-    if not blamed:
+def _stopped() -> click.exceptions.Exit:
+    err.print(ctrl_c.MESSAGE)
+    return click.exceptions.Exit(ctrl_c.EXIT_CODE)
+
+
+def _told(error: Exception, ctx: click.Context) -> click.ClickException | None:
+    """An error as the user is told it; None for one that is no user's to mend."""
+    if isinstance(error, EnvFileError):
+        return WrongUse(str(error))
+    if isinstance(error, WrongValue):
+        blamed = [each.get_error_hint(ctx) for each in ctx.command.params if each.name in error.names]
+        if blamed:
+            return click.BadParameter(str(error), ctx, param_hint=" and ".join(blamed))
         return click.UsageError(str(error), ctx)
-    return click.BadParameter(str(error), ctx, param_hint=" and ".join(blamed))
+    if isinstance(error, StorytellerError):
+        return click.ClickException(str(error))
+    if isinstance(error, OSError):
+        # A full disk, a folder without permission: nothing that a traceback would explain better.
+        where = f"{error.filename}: " if error.filename else ""
+        return click.ClickException(f"{where}{error.strerror or error}")
+    return error if isinstance(error, click.ClickException) else None
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], Command]:

@@ -1,8 +1,11 @@
 """Ctrl-C, from the first line of a command to its last: exit code 130, one line on stderr, no traceback.
 
-While modules are imported and arguments are read, nothing has been begun that would have to be ended in order, and an
-exception may be lost in a module that is half imported: the process ends at once. At work, Ctrl-C is the usual
-KeyboardInterrupt, so that half-written files are removed.
+At work, Ctrl-C is the usual KeyboardInterrupt, so that what was begun is ended in order. In imports and in PyTorch's
+exporter an exception would get lost or be taken for a failure: there the process ends at once. When the result is out
+and only the interpreter has to end, Ctrl-C changes nothing any more.
+
+What is left is the interpreter's own start, before any of our code: some hundredths of a second in which Ctrl-C is
+Python's to answer. So this module imports as little as it can.
 
 Nothing here changes how another program that imports the workspace answers Ctrl-C.
 """
@@ -11,15 +14,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from contextlib import contextmanager, suppress
+
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType
+    from typing import NoReturn
+
+    Handler = Callable[[int, FrameType | None], object]
 
 EXIT_CODE = 130
 MESSAGE = "Stopped by Ctrl-C."
 
-Handler = Callable[[int, FrameType | None], object]
+_half_written: list[Path] = []
+_pressed = False
 
 
 def answer() -> None:
@@ -28,16 +38,33 @@ def answer() -> None:
         signal.signal(signal.SIGINT, leave)
 
 
+def done() -> None:
+    """Has Ctrl-C change nothing any more."""
+    if signal.getsignal(signal.SIGINT) is leave:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def leave(number: int, frame: FrameType | None) -> NoReturn:
     """Ends the process; of several that torchrun started, one speaks for all."""
+    for path in _half_written:
+        with suppress(OSError):
+            path.unlink()
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.write(2, f"{MESSAGE}\n".encode())
+        with suppress(OSError):
+            os.write(2, f"{MESSAGE}\n".encode())
     os._exit(EXIT_CODE)
 
 
 def stop(number: int, frame: FrameType | None) -> NoReturn:
     """Ends what is under way, as Python does by default."""
+    global _pressed
+    _pressed = True
     raise KeyboardInterrupt
+
+
+def pressed() -> bool:
+    """Whether Ctrl-C has come at work: whatever fails then fails because of it."""
+    return _pressed
 
 
 @contextmanager
@@ -48,8 +75,8 @@ def working() -> Iterator[None]:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """At work, around an import that takes long: within it, Ctrl-C ends the process at once."""
+def ending_at_once() -> Iterator[None]:
+    """At work, around imports that take long and libraries that swallow exceptions: there, Ctrl-C ends the process."""
     with _answered(leave, instead_of=stop):
         yield
 
@@ -64,3 +91,13 @@ def _answered(handler: Handler, *, instead_of: Handler) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, instead_of)
+
+
+@contextmanager
+def half_written(path: Path) -> Iterator[None]:
+    """Within it, a process that ends at once removes this file first."""
+    _half_written.append(path)
+    try:
+        yield
+    finally:
+        _half_written.remove(path)

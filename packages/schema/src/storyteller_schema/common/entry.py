@@ -6,9 +6,12 @@ import importlib
 import io
 import os
 import sys
-from typing import Any, TextIO
 
 from storyteller_schema.common import ctrl_c
+
+TYPE_CHECKING = False  # see ctrl_c.py
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 
 class Entry:
@@ -28,7 +31,10 @@ class Entry:
     def __call__(self) -> None:
         ctrl_c.answer()
         sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
-        self.command()()
+        try:
+            self.command()()
+        finally:
+            ctrl_c.done()
 
 
 class _Stream(io.FileIO):

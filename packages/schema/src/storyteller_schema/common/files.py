@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from storyteller_schema.common.ctrl_c import half_written
 from storyteller_schema.common.errors import StorytellerError
 
 #: What names a file or a folder: every public function that takes a path takes these.
@@ -32,17 +33,18 @@ def atomic_path(target: StrPath) -> Iterator[Path]:
         raise StorytellerError(f"{target}: cannot write here: {error.strerror}; choose another place") from error
     os.close(descriptor)
     temporary = Path(name)
-    try:
-        # mkstemp makes private files; a result is as readable as any other file of the user.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with half_written(temporary):
+        try:
+            # mkstemp makes private files; a result is as readable as any other file of the user.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomic(target: StrPath, content: bytes | str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from storyteller_schema.common.console import command, err, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.options import OUTPUT_FILE, json_option, option, refuse_beside
 
 from storyteller_trainer.sample.fallback import EVENT_FILE, EVENT_SEED, EVENTS_PER_KIND
@@ -52,7 +52,7 @@ def main(per_kind: int, seed: int, output: Path, prose: Path | None, as_json: bo
     """
     if prose is not None:
         refuse_beside("--prose writes a fixed set", "per_kind", "seed", "output")
-    with importing():
+    with ending_at_once():
         from storyteller_trainer.sample.events.generate import generate, summary, write_events, write_examples
         from storyteller_trainer.sample.events.prose import load_prose
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storyteller_schema.common.console import command, err, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 
 from storyteller_trainer.reading.jsonl import check_name
@@ -110,7 +110,7 @@ def main(
     )
     with judging("output"):
         check_name(output)
-    with importing():
+    with ending_at_once():
         import msgspec
 
         from storyteller_trainer.sample.character.descriptor_files import find_descriptors, load_descriptors

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from storyteller_schema.common.console import command, err, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.hints import hint
 from storyteller_schema.common.options import (
@@ -161,7 +161,7 @@ def notify(line: str) -> None:
 
 
 def _validate(places: tuple[Path, ...], as_json: bool) -> None:
-    with importing():
+    with ending_at_once():
         from storyteller_trainer.character.data.survey import survey, survey_tables
 
     found = survey(find_shards(places))
@@ -199,7 +199,7 @@ def _train(
     **options: Any,
 ) -> None:
     limit_spinning()
-    with importing():
+    with ending_at_once():
         import msgspec
 
         from storyteller_trainer.character.data.shards import load_shards

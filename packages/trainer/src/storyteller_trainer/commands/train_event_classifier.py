@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from storyteller_schema.common.console import command, err, out, print_json
-from storyteller_schema.common.ctrl_c import importing
+from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.hints import hint
 from storyteller_schema.common.options import (
@@ -139,7 +139,7 @@ def notify(line: str) -> None:
 
 
 def _validate(path: Path, as_json: bool) -> None:
-    with importing():
+    with ending_at_once():
         from storyteller_trainer.events.data.survey import survey, survey_tables
 
     found = survey(path)

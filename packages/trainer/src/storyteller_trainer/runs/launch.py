@@ -43,7 +43,7 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
     Raises:
         StorytellerError: a process was killed.
     """
-    with ctrl_c.importing():
+    with ctrl_c.ending_at_once():
         import torch
         from torch.distributed.elastic.multiprocessing.api import SignalException
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

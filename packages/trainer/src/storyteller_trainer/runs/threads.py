@@ -2,7 +2,7 @@
 
 The threads of one computation wait for each other several hundred times in a step. When one of them has no CPU, because
 another program is on it, all the others wait: two threads beside other work take longer than one, and where those that
-wait do so by spinning, more than ten times as long. So a run takes as many threads as there are CPUs free when it begins.
+wait do so by spinning, more than ten times as long. So a run takes as many threads as CPUs are free when it begins.
 The number decides the order of sums, hence the bits of the result: a run keeps it, also when it is resumed.
 
 docs/performance.md has the measurements. PyTorch is imported only by what needs it: `limit_spinning` has to come first.

@@ -90,10 +90,13 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Ends this process in such a way that it removes what it has half written."""
+    """Ends this process in such a way that it removes what it has half written, undisturbed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _leave)
+    # From a terminal Ctrl-C comes here too. The process that started this one answers it, and ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     load_dataset(Path(sys.argv[1]), Path(sys.argv[2]))
