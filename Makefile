@@ -37,6 +37,9 @@ BARE_PYTHON = "$(UV)" run --quiet --no-project $(or $(CHOSEN_PYTHON),--python '$
 # DATA as the arguments "$$@": one file, whatever its name, or several, divided by blanks.
 DATA_ARGUMENTS = set --; if [ -n "$$DATA" ]; then set -- $$DATA; if [ -e "$$DATA" ] || [ ! -e "$$1" ]; then set -- "$$DATA"; fi; fi
 
+# Where the models lie, and what they are checked with: without DATA, what their runs held out.
+CHECKED_PLACE = $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA")
+
 .PHONY: help setup lock lock-check
 
 help: ## List the targets
@@ -73,10 +76,10 @@ $(CHARACTER_RUN)/best.safetensors: | setup
 	$(MAKE) train ARGS=
 
 export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character model as character_predictor.onnx
-	$(BIN)/export-character-model $(CHARACTER_RUN) $(if $(OUT),-o "$$OUT/character_predictor.onnx") $(ARGS)
+	$(BIN)/export-character-model $(CHARACTER_RUN) $(CHECKED_PLACE) $(ARGS)
 
 verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/character_predictor.onnx") --checkpoint $(CHARACTER_RUN) $(if $(DATA),--data "$$DATA") $(ARGS)
+	$(BIN)/verify-onnx --checkpoint $(CHARACTER_RUN) $(CHECKED_PLACE) $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
 	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)
@@ -96,10 +99,10 @@ $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors: | setup
 	$(MAKE) train-events ARGS=
 
 export-events: setup $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors ## Write the classifiers as the folder event_classifier
-	$(BIN)/export-event-classifier $(EVENT_RUNS) $(if $(OUT),-o "$$OUT/event_classifier") $(ARGS)
+	$(BIN)/export-event-classifier $(EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
 
 verify-events: setup ## Check the folder event_classifier: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx $(if $(OUT),"$$OUT/event_classifier",--events) --checkpoint $(EVENT_RUNS) $(if $(DATA),--data "$$DATA") $(ARGS)
+	$(BIN)/verify-onnx --events --checkpoint $(EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
 
 evaluate: setup ## Score the exported classifiers on DATA, else on held-out templates, unseen skeletons and prose
 	$(BIN)/evaluate-classifier $(if $(OUT),"$$OUT/event_classifier") $(if $(DATA),"$$DATA",--held-out $(EVENT_RUNS) --prose) $(ARGS)

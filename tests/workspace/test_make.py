@@ -81,21 +81,24 @@ def test_without_data_there_is_no_argument_for_it(bin_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "command", "file"),
+    ("target", "command"),
     [
-        ("export", "export-character-model", "character_predictor.onnx"),
-        ("verify", "verify-onnx", "character_predictor.onnx"),
-        ("export-events", "export-event-classifier", "event_classifier"),
-        ("verify-events", "verify-onnx", "event_classifier"),
-        ("evaluate", "evaluate-classifier", "event_classifier"),
+        ("export", "export-character-model"),
+        ("verify", "verify-onnx"),
+        ("export-events", "export-event-classifier"),
+        ("verify-events", "verify-onnx"),
     ],
 )
 def test_out_is_a_folder_whose_name_may_hold_blanks(
-    bin_folder: Path, tmp_path: Path, target: str, command: str, file: str
+    bin_folder: Path, tmp_path: Path, target: str, command: str
 ) -> None:
-    shown = arguments(bin_folder, target, f"OUT={tmp_path}/my out")
+    shown = arguments(bin_folder, target, f"OUT={tmp_path}/my out", "ARGS=--int8")
     assert shown[0] == command
-    assert f"{tmp_path}/my out/{file}" in shown
+    assert shown[-3:] == ["--models", f"{tmp_path}/my out", "--int8"]
+
+
+def test_evaluate_takes_the_folder_in_out(bin_folder: Path, tmp_path: Path) -> None:
+    assert f"{tmp_path}/my out/event_classifier" in arguments(bin_folder, "evaluate", f"OUT={tmp_path}/my out")
 
 
 @pytest.mark.parametrize("target", ["verify", "verify-events", "evaluate"])
