@@ -134,6 +134,7 @@ def test_a_process_that_ends_at_once_leaves_no_half_written_file(tmp_path: Path)
 import signal
 from pathlib import Path
 from storyteller_schema.common import ctrl_c
+from storyteller_schema.common.files import atomic_path
 ctrl_c.answer()
 with atomic_path(Path("result")) as temporary:
     temporary.write_text("half")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storyteller_schema.common.ctrl_c import half_written
 from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
@@ -43,7 +44,8 @@ def staging(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorytellerError(f"{folder}: cannot write here: {error.strerror}; choose another place") from error
     try:
-        yield stage
+        with half_written(stage):
+            yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         for place in made:

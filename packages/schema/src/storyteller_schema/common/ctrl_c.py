@@ -48,7 +48,12 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
     """Ends the process; of several that torchrun started, one speaks for all."""
     for path in _half_written:
         with suppress(OSError):
-            path.unlink()
+            if path.is_dir():
+                from shutil import rmtree
+
+                rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     if os.environ.get("LOCAL_RANK", "0") == "0":
         with suppress(OSError):
             os.write(2, f"{MESSAGE}\n".encode())
@@ -95,7 +100,7 @@ def _answered(handler: Handler, *, instead_of: Handler) -> Iterator[None]:
 
 @contextmanager
 def half_written(path: Path) -> Iterator[None]:
-    """Within it, a process that ends at once removes this file first."""
+    """Within it, a process that ends at once removes this file, or this folder with all in it, first."""
     _half_written.append(path)
     try:
         yield
