@@ -102,7 +102,7 @@ def serve(index: Index) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        yield f"http://127.0.0.1:{server.server_address[1]}/packages/"
     finally:
         server.shutdown()
         server.server_close()
