@@ -29,7 +29,7 @@ def render_surface() -> str:
     return "".join(
         f"{name}  {' '.join((*parameter.opts, *parameter.secondary_opts))}\n"
         for name, command in COMMANDS.items()
-        for parameter in command.get_params(click.Context(command, **command.context_settings))
+        for parameter in command.get_params(click.Context(command, help_option_names=["-h", "--help"]))
     )
 
 
