@@ -97,6 +97,7 @@ def answered_by() -> Iterator[Handled]:
 def answered(monkeypatch: pytest.MonkeyPatch, answered_by: Handled) -> None:
     """As in a command."""
     monkeypatch.setattr(ctrl_c, "_pressed", False)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     answered_by(signal.default_int_handler)
     ctrl_c.answer()
 
@@ -126,6 +127,22 @@ def test_an_exit_code_of_its_own_is_kept() -> None:
 
     result = CliRunner().invoke(tell)
     assert (result.exit_code, result.stderr) == (130, "2 epochs are saved\n")
+
+
+def test_ctrl_c_in_a_destructor_is_not_lost() -> None:
+    code = """
+import signal
+from storyteller_schema.common import ctrl_c
+class Fleeting:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+ctrl_c.answer()
+with ctrl_c.working():
+    Fleeting()
+    print("it was")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", MESSAGE)
 
 
 def test_a_process_that_ends_at_once_leaves_no_half_written_file(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ def events_extra() -> Iterator[None]:
     Raises:
         StorytellerError: a library of the extra is not installed; told before PyTorch is imported.
     """
-    for name in LIBRARIES:
-        if importlib.util.find_spec(name) is None:
-            raise missing(name)
     with ending_at_once():
         try:
+            for name in LIBRARIES:
+                if importlib.util.find_spec(name) is None:
+                    raise missing(name)
             yield
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in LIBRARIES:

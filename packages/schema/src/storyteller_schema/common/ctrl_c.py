@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # as in typing, whose import takes longer than all of this
@@ -36,6 +37,14 @@ def answer() -> None:
     """Has Ctrl-C end this process at once, unless whoever started it wants it to be ignored, as `nohup` does."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)
+        sys.unraisablehook = _unraisable
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """Python calls this for an exception in a destructor, which it can only print and forget."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        leave(signal.SIGINT, None)
+    sys.__unraisablehook__(lost)
 
 
 def done() -> None:
