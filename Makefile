@@ -117,10 +117,13 @@ test: lint typecheck ## Lint, type-check and run the tests
 test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
 	$(BIN)/pytest tests/engine -m engine -rs $(ARGS)
 
-lint: setup ## Check style and who imports whom; changes nothing
+lint: setup ## Check style, who imports whom, and that what is imported is declared; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+	@for package in schema trainer exporter; do \
+	  $(BIN)/deptry packages/$$package/src --config packages/$$package/pyproject.toml || exit 1; done
+	$(BIN)/deptry tests tests/support scripts benchmarks
 
 format: setup ## Rewrite the code in the common style
 	$(BIN)/ruff check --fix
