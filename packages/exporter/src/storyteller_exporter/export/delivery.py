@@ -39,7 +39,8 @@ def staging(folder: Path) -> Iterator[Path]:
         for leftover in folder.glob(f"{_PREFIX}*"):
             if leftover.stat().st_mtime < time.time() - _ABANDONED:
                 shutil.rmtree(leftover, ignore_errors=True)
-        stage = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        # By its name: from Python 3.12 on the answer is absolute, and messages are to say what the user said.
+        stage = folder / Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder)).name
         stage.chmod(folder.stat().st_mode & 0o777)  # mkdtemp makes private folders, and this one may be kept
     except OSError as error:
         raise StorytellerError(f"{folder}: cannot write here: {error.strerror}; choose another place") from error
