@@ -109,13 +109,16 @@ evaluate: setup ## Score the exported classifiers on DATA, else on held-out temp
 
 # --- working on the workspace itself ------------------------------------------------------------------------------
 
-.PHONY: test test-engine lint format typecheck bench clean distclean
+.PHONY: test test-engine coverage lint format typecheck bench clean distclean
 
 test: lint typecheck ## Lint, type-check and run the tests
 	$(BIN)/pytest -m "not engine" $(ARGS)
 
 test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
 	$(BIN)/pytest tests/engine -m engine -rs $(ARGS)
+
+coverage: setup ## Run the tests and list the lines that none of them reaches
+	$(BIN)/pytest -m "not engine" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 lint: setup ## Check style, who imports whom, and that what is imported is declared; changes nothing
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -22,8 +23,10 @@ from storyteller_trainer.sample.character.descriptor_files import load_descripto
 from storyteller_trainer.sample.character.generate import generate_dataset
 from workspace import ROOT, console_commands
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+FRONT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")]
+PAGES = [*FRONT, *sorted(ROOT.glob("packages/*/README.md")), *DOCS]
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 #: What begins like the names of our commands and targets has to be one.
 NAME = re.compile(r"(?<![\w/.-])(?:train|export|verify|evaluate|generate|storyteller)-[a-z]+(?:-[a-z]+)*(?![\w/.-])")
@@ -147,8 +150,18 @@ def test_a_name_that_nobody_has_is_found(text: str, found: list[str]) -> None:
 
 
 def test_every_page_stands_in_the_readme() -> None:
-    readme = PAGES[0].read_text(encoding="utf-8")
-    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in DOCS if f"](docs/{page.name})" not in readme] == []
+    assert [page.name for page in FRONT[1:3] if f"]({page.name})" not in readme] == []
+
+
+@every_page
+def test_what_a_page_imports_is_there(page: Path) -> None:
+    for block in re.findall(r"(?ms)^```python\n(.*?)^```$", page.read_text(encoding="utf-8")):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = importlib.import_module(node.module)
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 # --- the page that is written ---------------------------------------------------------------------------------------
