@@ -216,10 +216,10 @@ import onnx
 from storyteller_exporter.export import character
 signal.signal(signal.SIGINT, signal.default_int_handler)
 character.export_module = lambda *arguments: onnx.load(sys.argv[1])
-def stop(file, **arguments):
+def stop(file, open_family):
     assert file.stat().st_size > 1_600_000
     {EVENTS[event]}
-character.verify_file = stop
+character.verify_as = stop
 character.export_character(Path(sys.argv[2]), Path(sys.argv[3]) / "character_predictor.onnx")
 """
     done = subprocess.run([sys.executable, "-c", program, exported, run, folder], capture_output=True, check=False)

@@ -23,7 +23,7 @@ from storyteller_exporter.export import events
 from storyteller_exporter.export.events import export_events
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import external_files, opset, start
-from storyteller_exporter.verify import verify, verify_file
+from storyteller_exporter.verify.files import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
 from storyteller_schema.contract.fingerprint import event_fingerprint
@@ -243,7 +243,7 @@ def test_missing_extra_is_named(event_folder: Path, event_runs: Path, monkeypatc
     genuine = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name in ("storyteller_exporter.events.verify", "storyteller_exporter.export.events"):
+        if name in ("storyteller_exporter.events.family", "storyteller_exporter.export.events"):
             raise ModuleNotFoundError("No module named 'tokenizers'", name="tokenizers")
         return genuine(name, *args, **kwargs)
 

@@ -39,6 +39,7 @@ NEWEST_IR_VERSION = 10
 class Inspection:
     """A file that could be read."""
 
+    path: Path
     model: onnx.ModelProto
     #: The interface it resembles most, or None.
     interface: Interface | None
@@ -90,7 +91,7 @@ def inspect(path: Path, report: Verification) -> Inspection | None:
         report.interface = interface.name
         _check_tensors(model, interface, report)
         _check_metadata(interface, report)
-    return Inspection(model, interface, session)
+    return Inspection(path, model, interface, session)
 
 
 def _elements(tensor: onnx.TensorProto) -> int:

@@ -96,22 +96,22 @@ def main(
     path = path or usual / ("event_classifier" if events else "character_predictor.onnx")
     _check(path, checkpoint, data, output)
     with ending_at_once():  # ONNX Runtime takes a while
-        from storyteller_exporter import verify
         from storyteller_exporter.checks import verification_report
+        from storyteller_exporter.verify import files
 
-    reports = verify.verify(path, checkpoint=checkpoint, data=data)
+    reports = files.verify(path, checkpoint=checkpoint, data=data)
     if as_json:
         print_json(verification_report.as_json(reports))
     else:
         for report in reports:
             show(report)
     if output is None and is_own(path, usual):
-        output = (path if path.is_dir() else path.parent) / verify.REPORT_NAME
+        output = (path if path.is_dir() else path.parent) / files.REPORT_NAME
     elif output is None:
         err.print(f"no report is written: {path} lies outside of {usual}; --output FILE writes one")
     # Where there is no file to report on, nothing is left but what was printed.
     if output is not None and any(report.sha256 for report in reports):
-        verify.write_report(reports, output)
+        files.write_report(reports, output)
         err.print(f"report: {output}")
     verdict = verification_report.overall(reports)
     if verdict is verification_report.Verdict.FAILED or (

@@ -11,6 +11,7 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_trainer.character.model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 
+from storyteller_exporter.character.family import CharacterFamily
 from storyteller_exporter.character.file_metadata import (
     ALIGNED,
     EPOCH,
@@ -22,12 +23,13 @@ from storyteller_exporter.character.file_metadata import (
 from storyteller_exporter.character.real_rows import find_data
 from storyteller_exporter.character.reference_model import aligned
 from storyteller_exporter.character.rounding import ROWS, round_model, store
+from storyteller_exporter.checks.spine import verify_as
 from storyteller_exporter.checks.verification_report import Verdict
 from storyteller_exporter.export.delivery import deliver, staging
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import opset, write_model
 from storyteller_exporter.onnx.torch_export import export_module
-from storyteller_exporter.verify import REPORT_NAME, verify_file
+from storyteller_exporter.verify.files import REPORT_NAME
 
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
 SIZE_LIMITS = {metadata_props.FLOAT32: 1_700_000, metadata_props.INT8: 450_000}
@@ -93,7 +95,9 @@ def export_character(
             store(graph, round_model(model, rows))
             metadata[ROUNDED_BY] = str(0 if rows is None else len(rows))
         size = write_model(graph, stage / output.name, metadata, limit=SIZE_LIMITS[precision])
-        verification = verify_file(stage / output.name, checkpoint=source, data=given)
+        verification = verify_as(
+            stage / output.name, lambda _, report: CharacterFamily(report, checkpoint=source, data=given)
+        )
         verification.file = str(output)
         deliver(stage, output.parent, [verification], allow_unjudged=allow_unjudged)
     return ExportReport(

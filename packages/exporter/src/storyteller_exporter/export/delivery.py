@@ -14,7 +14,7 @@ from storyteller_schema.common.ctrl_c import half_written
 from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
-from storyteller_exporter.verify import REPORT_NAME, write_report
+from storyteller_exporter.verify.files import REPORT_NAME, write_report
 
 #: Where files that failed their checks are kept, in the folder that they were meant for.
 FAILED = "failed-export"

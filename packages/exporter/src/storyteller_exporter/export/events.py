@@ -21,7 +21,9 @@ from storyteller_trainer.runs.folder import require_event_run
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from storyteller_exporter.checks.verification_report import Verdict, overall
+from storyteller_exporter.checks.spine import verify_as
+from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
+from storyteller_exporter.events.family import EventsFamily
 from storyteller_exporter.events.file_metadata import (
     FAMILY,
     MAX_LENGTH,
@@ -37,7 +39,7 @@ from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
 from storyteller_exporter.onnx.quantise import quantise
 from storyteller_exporter.onnx.torch_export import export_module
-from storyteller_exporter.verify import REPORT_NAME, verify_file
+from storyteller_exporter.verify.files import REPORT_NAME
 
 INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
 
@@ -103,7 +105,7 @@ def export_events(
         for task, source in sources.items():
             name = INTERFACES[task].file_name
             files.append(_export(source, tokenizer, stage / name, folder / name, int8=int8))
-            report = verify_file(stage / name, checkpoint=source, data=data)
+            report = _verify(stage / name, source, data)
             report.file = str(folder / name)
             reports.append(report)
         deliver(stage, folder, reports, allow_unjudged=allow_unjudged)
@@ -114,6 +116,11 @@ def export_events(
         verdict=overall(reports),
         verification=str(folder / REPORT_NAME),
     )
+
+
+def _verify(file: Path, source: EventCheckpoint, data: StrPath | None) -> Verification:
+    interface, place = INTERFACES[source.metadata.task], None if data is None else Path(data)
+    return verify_as(file, lambda _, report: EventsFamily(file, interface, report, checkpoint=source, data=place))
 
 
 def _load(run: Path, task: Task) -> EventCheckpoint:

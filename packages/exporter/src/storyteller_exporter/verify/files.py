@@ -1,23 +1,22 @@
-"""Verification of exported files: everything that can be checked about them, reported as a whole."""
+"""Files, or folders of files, verified; and the report of it beside them."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
-from storyteller_schema.contract.onnx import CHARACTER, INTERFACES, SETS
-from storyteller_trainer.optional_dependencies import events_extra
+from storyteller_schema.contract.onnx import INTERFACES, SETS
 
-from storyteller_exporter.checks.inspection import inspect
+from storyteller_exporter.checks.family import Family
+from storyteller_exporter.checks.inspection import Inspection
+from storyteller_exporter.checks.spine import verify_as
 from storyteller_exporter.checks.verification_report import Status, Verification, as_json
 from storyteller_exporter.events.folder import require_folder_of
 from storyteller_exporter.onnx.metadata_props import exporter_versions
+from storyteller_exporter.verify.families import FAMILIES
 
 #: The name of the report beside the file.
 REPORT_NAME = "verification.json"
@@ -32,8 +31,6 @@ def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | 
         data: JSONL of the kind the model was trained on; None for what the run of the checkpoint held out.
     """
     path = Path(path)
-    checkpoint = None if checkpoint is None else Path(checkpoint)
-    data = None if data is None else Path(data)
     if not path.is_dir():
         return [verify_file(path, checkpoint=checkpoint, data=data)]
     files = [
@@ -50,7 +47,7 @@ def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | 
     return [verify_file(file, checkpoint=checkpoint, data=data) for file in files]
 
 
-def verify_file(file: StrPath, *, checkpoint: Any = None, data: Any = None) -> Verification:
+def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> Verification:
     """Checks a file against the interface it resembles, and against its checkpoint where one is given.
 
     A problem does not end the verification: whatever can still be checked is. Without a checkpoint, all that needs
@@ -58,33 +55,17 @@ def verify_file(file: StrPath, *, checkpoint: Any = None, data: Any = None) -> V
 
     Args:
         file: what to check.
-        checkpoint: as in `verify`, or what was loaded from there, by whoever has it already.
+        checkpoint: as in `verify`.
         data: likewise.
     """
-    file = Path(file)
-    checkpoint, data = (Path(each) if isinstance(each, str | os.PathLike) else each for each in (checkpoint, data))
-    report = Verification(file=str(file), versions=exporter_versions())
-    inspection = inspect(file, report)
-    if inspection is None or inspection.interface is None or inspection.session is None:
-        return report
-    if not inspection.runnable:
-        report.add("runs", Status.FAILED, "not tried: it does not take the inputs that the engine gives")
-        return report
-    # The event pipeline's libraries are an extra, and take seconds to import.
-    if inspection.interface is CHARACTER:
-        with ending_at_once():
-            from storyteller_exporter.character.verify import verify_character
+    run = None if checkpoint is None else Path(checkpoint)
+    place = None if data is None else Path(data)
 
-        verify_character(inspection, report, checkpoint=checkpoint, data=data)
-    else:
-        try:
-            with events_extra():
-                from storyteller_exporter.events.verify import verify_events
-        except StorytellerError as error:
-            report.add("runs", Status.FAILED, f"not tried: {error}")
-            return report
-        verify_events(file, inspection, report, checkpoint=checkpoint, data=data)
-    return report
+    def open_family(inspection: Inspection, report: Verification) -> Family:
+        assert inspection.interface is not None
+        return FAMILIES[inspection.interface](inspection, report, run, place)
+
+    return verify_as(Path(file), open_family)
 
 
 def write_report(reports: Sequence[Verification], target: StrPath) -> None:

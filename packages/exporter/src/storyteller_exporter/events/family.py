@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from storyteller_schema.common.errors import StorytellerError, first_line
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import decode_events
 from storyteller_schema.contract.onnx import Interface
 from storyteller_schema.contract.spans import decode_spans
@@ -20,9 +20,9 @@ from storyteller_trainer.reading.jsonl import DataGoneError
 from storyteller_trainer.runs.folder import BEST
 from tokenizers import Tokenizer
 
-from storyteller_exporter.checks.inspection import Inspection
-from storyteller_exporter.checks.parity import Arrays, Case, Predictor, check_behaviour, compare_all, predictor
-from storyteller_exporter.checks.verification_report import Status, Verification
+from storyteller_exporter.checks.family import Real
+from storyteller_exporter.checks.parity import Arrays, Case, Predictor
+from storyteller_exporter.checks.verification_report import Change, Status, Verification
 from storyteller_exporter.events.cases import REAL_SENTENCES, events_cases
 from storyteller_exporter.events.file_metadata import (
     MAX_LENGTH,
@@ -33,44 +33,100 @@ from storyteller_exporter.events.file_metadata import (
 )
 from storyteller_exporter.events.quality import SENTENCES, changes
 
-#: Six to twelve layers of float32, added up in another order. There is no relative part: logits stay near 10.
-ATOL = 1e-4
-RTOL = 0.0
 
+class EventsFamily:
+    """An event or entity file, or the joint one of both: sentences in tokens in, logits out."""
 
-def verify_events(
-    file: Path,
-    inspection: Inspection,
-    report: Verification,
-    *,
-    checkpoint: Path | EventCheckpoint | None,
-    data: Path | None,
-) -> None:
-    """Adds the checks that run the file; `inspection` must be runnable.
+    # Six to twelve layers of float32, added up in another order. There is no relative part: logits stay near 10.
+    atol = 1e-4
+    rtol = 0.0
+    judged_by = "F1"
+    judged_on = "held-out sentences"
 
-    Args:
-        checkpoint: where it lies, or what was loaded from there.
-        data: sentences; None for those that the run held out.
-    """
-    assert inspection.session is not None
-    assert inspection.interface is not None
-    task = Task(inspection.interface.name)
-    source = _checkpoint(checkpoint, task, report)
-    tokenizer = _tokenizer(file.parent / TOKENIZER, report)
-    sentences, missing = _data(data, source, tokenizer, report)
-    predict = predictor(inspection.session)
-    vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
-    cases = events_cases(vocabulary, _evenly_spaced(sentences, REAL_SENTENCES))
-    ran = check_behaviour(report, predict, cases, rounds_batches=inspection.rounds_batches)
-    _check_limit(predict, report)
-    _check_decoding(ran, task, report)
-    reference = None if source is None else torch_predictor(source.model, inspection.interface)
-    if inspection.quantised:
-        _check_quality(predict, reference, _evenly_spaced(sentences, SENTENCES), missing, task, report)
-        return
-    if reference is None:
-        report.add("PyTorch", Status.SKIPPED, "no checkpoint to compare with (--checkpoint)")
-    compare_all(report, predict, reference, ran, atol=ATOL, rtol=RTOL)
+    def __init__(
+        self,
+        file: Path,
+        interface: Interface,
+        report: Verification,
+        *,
+        checkpoint: Path | EventCheckpoint | None = None,
+        data: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            file: beside which the tokenizer lies.
+            interface: of the file.
+            report: on it.
+            checkpoint: where it lies, or what was loaded from there.
+            data: sentences; None for those that the run held out.
+        """
+        self._file = file
+        self._interface = interface
+        self._task = Task(interface.name)
+        self._report = report
+        self._given = checkpoint
+        self._source: EventCheckpoint | None = None
+        self._place = data
+        self._vocabulary: int | None = None
+        self._sentences: list[Encoded] = []
+
+    def reference(self) -> Predictor | None:
+        """The classifier of the checkpoint."""
+        self._source = _checkpoint(self._given, self._task, self._report)
+        return None if self._source is None else torch_predictor(self._source.model, self._interface)
+
+    def data(self) -> Real:
+        """The named sentences, else those that the run held out, in the tokens of the tokenizer beside the file."""
+        tokenizer = _tokenizer(self._file.parent / TOKENIZER, self._report)
+        self._vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
+        self._sentences, missing = _data(self._place, self._source, tokenizer, self._report)
+        return Real(min(len(self._sentences), SENTENCES), missing)
+
+    def cases(self) -> list[Case]:
+        """Random tokens, and real sentences where there are some."""
+        return events_cases(self._vocabulary, _evenly_spaced(self._sentences, REAL_SENTENCES))
+
+    def check(self, predict: Predictor, ran: Sequence[tuple[Case, Arrays]]) -> None:
+        """Longer input than the file states is refused, and every row can be read as the engine reads it."""
+        self._check_limit(predict)
+        self._check_decoding(ran)
+
+    def changes(self, predict: Predictor, reference: Predictor) -> list[Change]:
+        """Of F1."""
+        return changes(reference, predict, _evenly_spaced(self._sentences, SENTENCES), self._task)
+
+    def _check_limit(self, predict: Predictor) -> None:
+        stated = self._report.metadata.get(MAX_LENGTH)
+        if stated is None:
+            detail = "the file states none; cut after 128 tokens before it is called"
+            self._report.add("maximum length", Status.WARNING, detail)
+            return
+        longer = np.ones((1, int(stated) + 1), dtype=np.int64)
+        try:
+            predict({"input_ids": longer, "attention_mask": longer})
+        except Exception:  # the refusal; ONNX Runtime's classes share no public base
+            self._report.add("maximum length", Status.OK, f"{stated} tokens; longer input is refused")
+        else:
+            detail = f"states {stated} tokens and runs on {longer.size}: export again"
+            self._report.add("maximum length", Status.FAILED, detail)
+
+    def _check_decoding(self, ran: Sequence[tuple[Case, Arrays]]) -> None:
+        kinds = "event_logits" if self._task is Task.JOINT else "logits"
+        labels = "ner_logits" if self._task is Task.JOINT else "logits"
+        sentences, problems = 0, []
+        for case, outputs in ran:
+            assert case.valid is not None
+            for index, tokens in enumerate(case.valid.sum(axis=1)):
+                sentences += 1
+                try:
+                    if self._task.finds_events and kinds in outputs:
+                        decode_events(outputs[kinds][index])
+                    if self._task.finds_entities and labels in outputs:
+                        places = [(place, place + 1) for place in range(tokens)]
+                        decode_spans(outputs[labels][index][:tokens], places, [False] * tokens)
+                except StorytellerError as error:
+                    problems.append(str(error))
+        self._report.judge("decodes", sorted(set(problems)), f"{sentences} sentences, by the engine's rules")
 
 
 def torch_predictor(model: torch.nn.Module, interface: Interface) -> Predictor:
@@ -164,60 +220,3 @@ def _data(
         return [], str(error)
     report.add("data", Status.OK, told)
     return encode(examples, tokenizer).items, ""
-
-
-def _check_limit(predict: Predictor, report: Verification) -> None:
-    """A file that states a maximum length refuses what is longer."""
-    stated = report.metadata.get(MAX_LENGTH)
-    if stated is None:
-        report.add("maximum length", Status.WARNING, "the file states none; cut after 128 tokens before it is called")
-        return
-    longer = np.ones((1, int(stated) + 1), dtype=np.int64)
-    try:
-        predict({"input_ids": longer, "attention_mask": longer})
-    except Exception:  # the refusal; ONNX Runtime's classes share no public base
-        report.add("maximum length", Status.OK, f"{stated} tokens; longer input is refused")
-    else:
-        report.add("maximum length", Status.FAILED, f"states {stated} tokens and runs on {longer.size}: export again")
-
-
-def _check_decoding(ran: Sequence[tuple[Case, Arrays]], task: Task, report: Verification) -> None:
-    """Every row can be read as the engine reads it."""
-    kinds = "event_logits" if task is Task.JOINT else "logits"
-    labels = "ner_logits" if task is Task.JOINT else "logits"
-    sentences, problems = 0, []
-    for case, outputs in ran:
-        assert case.valid is not None
-        for index, tokens in enumerate(case.valid.sum(axis=1)):
-            sentences += 1
-            try:
-                if task.finds_events and kinds in outputs:
-                    decode_events(outputs[kinds][index])
-                if task.finds_entities and labels in outputs:
-                    places = [(place, place + 1) for place in range(tokens)]
-                    decode_spans(outputs[labels][index][:tokens], places, [False] * tokens)
-            except StorytellerError as error:
-                problems.append(str(error))
-    report.judge("decodes", sorted(set(problems)), f"{sentences} sentences, by the engine's rules")
-
-
-def _check_quality(
-    predict: Predictor,
-    reference: Predictor | None,
-    sentences: list[Encoded],
-    missing: str,
-    task: Task,
-    report: Verification,
-) -> None:
-    """Eight-bit weights give other numbers: what counts is how good they are, sentence by sentence."""
-    if reference is None or not sentences:
-        why = "no checkpoint to compare with" if reference is None else missing
-        detail = f"{why}: int8 is judged by F1 on held-out sentences (--checkpoint, --data)"
-        report.add("quality", Status.UNJUDGED, detail)
-        return
-    try:
-        report.changes = changes(reference, predict, sentences, task)
-    except Exception as error:  # a wrong shape, reported already, or one that the runtime refuses
-        report.add("quality", Status.FAILED, f"could not be judged: {first_line(error)}")
-        return
-    report.add("quality", Status.OK, f"judged on {len(sentences):,} held-out sentences, one by one")
