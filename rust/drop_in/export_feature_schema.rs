@@ -5,7 +5,8 @@
 //! `derive`) and `serde_json`.
 //!
 //! Besides sizes and names the JSON holds golden vectors: fixed inputs, and what this crate's own encode and decode
-//! functions make of them. The workspace runs its own functions on the same inputs and compares every float.
+//! functions make of them. The workspace runs its own functions on the same inputs and compares every float. JSON has
+//! no NaN: serde_json writes null, and so it is read.
 
 use std::collections::BTreeMap;
 
@@ -270,5 +271,26 @@ fn outputs_to_decode() -> Vec<Vec<f32>> {
         outputs[25] = index;
         vectors.push(outputs);
     }
+    // Every awareness shift is asked for, and every second delta is dropped: with it goes the shift.
+    for (kept, dropped) in [(0.2, 0.0), (-0.2, 0.01), (0.011, -0.005), (3.0, f32::NAN)] {
+        let mut outputs = vec![0.0; TOTAL_OUTPUT_FEATURES];
+        for primary in 0..NUM_PRIMARIES {
+            outputs[26 + primary] = if primary % 2 == 0 { kept } else { dropped };
+            outputs[34 + primary] = 1.0 + primary as f32;
+        }
+        vectors.push(outputs);
+    }
+    // NaN at the start, inside and at the end of a categorical slice, before and after its maximum; in a binary slot.
+    for step in [2, 3, 4, 5] {
+        for first in 0..2 {
+            let value = |place: usize| ((place * 29 + step * 17) % 41) as f32 / 20.0 - 1.0;
+            let mut outputs: Vec<f32> = (0..TOTAL_OUTPUT_FEATURES).map(value).collect();
+            for slice in [0..6, 9..14, 14..19, 20..25, 25..26, 34..42] {
+                slice.skip(first).step_by(step).for_each(|place| outputs[place] = f32::NAN);
+            }
+            vectors.push(outputs);
+        }
+    }
+    vectors.push(vec![f32::NAN; TOTAL_OUTPUT_FEATURES]);
     vectors
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from rust_engine import EngineError
 from storyteller_schema.contract.features import FEATURES, encode_features
 from storyteller_schema.contract.predictions import Prediction, decode_outputs
 from storyteller_schema.contract.record import from_json, to_json
-from strategies import raw_outputs, scenarios
+from strategies import any_outputs, raw_outputs, scenarios
 
 pytestmark = pytest.mark.engine
 
@@ -57,9 +58,35 @@ def test_features_are_equal_bit_for_bit(engine: Callable[..., list[Any]]) -> Non
 
 def test_predictions_are_equal_field_by_field(engine: Callable[..., list[Any]]) -> None:
     vectors = [*examples(raw_outputs, 300), *_boundaries()]
-    decoded = engine("decode", lines=(json.dumps(vector.tolist()) for vector in vectors))
+    decoded = engine("decode", lines=map(_line, vectors))
     for vector, prediction in zip(vectors, decoded, strict=True):
         assert from_json(Prediction, json.dumps(prediction)) == decode_outputs(vector), vector.tolist()
+
+
+def test_outputs_with_nan_and_infinities_are_read_alike(engine: Callable[..., list[Any]]) -> None:
+    rng = np.random.default_rng(13)
+    pool = np.array([np.nan, np.inf, -np.inf, 0.0, 0.01, -0.02, 0.5, 0.6, 3.0], dtype=np.float32)
+    sown = rng.normal(size=(1500, 42)).astype(np.float32)
+    holes = rng.random(sown.shape) < 0.3
+    sown[holes] = rng.choice(pool, size=holes.sum())
+    vectors = [*examples(any_outputs, 300), *sown]
+    decoded = engine("decode", lines=map(_line, vectors))
+    for vector, prediction in zip(vectors, decoded, strict=True):
+        assert _float32(prediction) == _float32(json.loads(to_json(decode_outputs(vector)))), vector.tolist()
+
+
+def _line(vector: NDArray[np.float32]) -> str:
+    """Outputs as the program takes them: null for NaN, and for infinity a number that no float32 holds."""
+    return json.dumps(
+        [None if math.isnan(x) else x if math.isfinite(x) else math.copysign(1e39, x) for x in vector.tolist()]
+    )
+
+
+def _float32(value: Any) -> Any:
+    """Parsed JSON with every number rounded to float32: the two sides write the same one with more or fewer digits."""
+    if isinstance(value, dict):
+        return {key: _float32(inner) for key, inner in value.items()}
+    return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def _boundaries() -> list[NDArray[np.float32]]:

@@ -60,6 +60,13 @@ raw_outputs: st.SearchStrategy[NDArray[np.float32]] = st_numpy.arrays(
     np.float32, TOTAL_OUTPUT_FEATURES, elements=_edge_numbers | numbers
 )
 
+#: The same with NaN and infinities, many of them.
+any_outputs: st.SearchStrategy[NDArray[np.float32]] = st_numpy.arrays(
+    np.float32,
+    TOTAL_OUTPUT_FEATURES,
+    elements=_edge_numbers | st.floats(width=32) | st.sampled_from([float("nan"), float("inf"), float("-inf")]),
+)
+
 #: Axis names, among them pairs whose order differs between UTF-8 and UTF-16 and between cases.
 axis_names: st.SearchStrategy[str] = st.text(max_size=8) | st.sampled_from(
     ["empathy", "Empathy", "distance_management", "distance-management", "Å", "z", "\ufffd", "\U0001f600", "a", "ab"]
@@ -147,6 +154,15 @@ def _scenarios(draw: st.DrawFn) -> Scenario:
 #: Scenarios from empty to overfull: more axes, relations and turns than have a slot.
 scenarios: st.SearchStrategy[Scenario] = _scenarios()
 
+
+@st.composite
+def _emotions(draw: st.DrawFn) -> EmotionPrediction:
+    kept = numbers.filter(lambda delta: abs(delta) > np.float32(DELTA_FLOOR))
+    deltas = draw(st.dictionaries(members(Primary), kept))
+    shifts = draw(st.sets(st.sampled_from(sorted(deltas)))) if deltas else set()
+    return EmotionPrediction(intensity_delta=deltas, awareness_shift=tuple(shifts))
+
+
 #: Every prediction that can be a label.
 predictions: st.SearchStrategy[Prediction] = st.builds(
     Prediction,
@@ -159,11 +175,5 @@ predictions: st.SearchStrategy[Prediction] = st.builds(
     ),
     speech=st.builds(SpeechPrediction, occurs=st.booleans(), register=members(SpeechRegister), confidence=numbers),
     thought=st.builds(ThoughtPrediction, awareness=members(AwarenessLevel), dominant_emotion=members(Primary)),
-    emotion=st.builds(
-        EmotionPrediction,
-        intensity_delta=st.dictionaries(
-            members(Primary), numbers.filter(lambda delta: abs(delta) > np.float32(DELTA_FLOOR))
-        ),
-        awareness_shift=st.lists(members(Primary), unique=True),
-    ),
+    emotion=_emotions(),
 )

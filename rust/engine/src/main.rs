@@ -1,7 +1,7 @@
 //! The stand-in's command line: JSON lines in on stdin, JSON lines out on stdout.
 //!
 //!     engine encode          a scenario per line      ->  453 features
-//!     engine decode          42 outputs per line      ->  the prediction
+//!     engine decode          42 outputs per line      ->  the prediction (null stands for NaN)
 //!     engine predict MODEL   453 features per line    ->  {"outputs": 42 floats, "prediction": ...}
 //!     engine events FOLDER   a sentence per line      ->  its kinds and its entities, in bytes
 //!     engine bench MODEL N   nothing                  ->  one object of measurements over N predictions
@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["encode"] => each_line(|scenario| Ok(encode_features(&scenario))),
-        ["decode"] => each_line(|outputs: Vec<f32>| Ok(decode_outputs(&outputs)?)),
+        ["decode"] => each_line(|outputs: Vec<Option<f32>>| {
+            let outputs: Vec<f32> = outputs.into_iter().map(|output| output.unwrap_or(f32::NAN)).collect();
+            Ok(decode_outputs(&outputs)?)
+        }),
         ["predict", model] => {
             let environment = environment()?;
             let mut model = CharacterModel::load(&environment, Path::new(model))?;

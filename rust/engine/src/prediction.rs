@@ -87,6 +87,9 @@ pub fn decode_outputs(outputs: &[f32]) -> Result<Prediction, String> {
     let (thought, emotion) = rest.split_at(THOUGHT_OUTPUTS);
     let (types, action_rest) = action.split_at(NUM_ACTION_TYPES);
     let (deltas, shifts) = emotion.split_at(NUM_PRIMARIES);
+    // A shift is a part of its delta's entry: without the one there is no other. NaN is above nothing.
+    let entries = PRIMARIES.into_iter().zip(deltas.iter().copied()).zip(shifts.iter().copied());
+    let kept: Vec<_> = entries.filter(|((_, delta), _)| delta.abs() > DELTA_FLOOR).collect();
     Ok(Prediction {
         action: ActionPrediction {
             r#type: ACTION_TYPES[last_argmax(types)],
@@ -106,22 +109,18 @@ pub fn decode_outputs(outputs: &[f32]) -> Result<Prediction, String> {
             dominant_emotion: PRIMARIES[(thought[NUM_AWARENESS_LEVELS].round() as u8).min(7) as usize],
         },
         emotion: EmotionPrediction {
-            intensity_delta: PRIMARIES
-                .into_iter()
-                .zip(deltas.iter().copied())
-                .filter(|(_, delta)| delta.abs() > DELTA_FLOOR)
-                .collect(),
-            awareness_shift: PRIMARIES
-                .into_iter()
-                .zip(shifts)
-                .filter(|(_, shift)| **shift > BINARY_CUT)
-                .map(|(primary, _)| primary)
+            intensity_delta: kept.iter().map(|(entry, _)| *entry).collect(),
+            awareness_shift: kept
+                .iter()
+                .filter(|(_, shift)| *shift > BINARY_CUT)
+                .map(|((primary, _), _)| *primary)
                 .collect(),
         },
     })
 }
 
-/// The position of the largest value; of several equal ones the last, as `max_by` has it.
+/// The position of the largest value; of several equal ones the last, as `max_by` has it. NaN compares as equal to
+/// everything: a later number takes its place, and a later NaN that of a number.
 pub fn last_argmax(values: &[f32]) -> usize {
     let best = values.iter().enumerate().max_by(|(_, a), (_, b)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     best.map_or(0, |(position, _)| position)

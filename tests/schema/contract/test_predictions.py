@@ -22,7 +22,7 @@ from storyteller_schema.contract.predictions import (
     decode_outputs,
     encode_labels,
 )
-from strategies import predictions, raw_outputs
+from strategies import any_outputs, predictions, raw_outputs
 
 NAN, INF = float("nan"), float("inf")
 #: The float32 neighbours of the two cuts.
@@ -37,7 +37,7 @@ EXAMPLE = Prediction(
     speech=SpeechPrediction(occurs=True, register=SpeechRegister.WHISPER, confidence=0.5),
     thought=ThoughtPrediction(awareness=AwarenessLevel.DEFENDED, dominant_emotion=Primary.DISGUST),
     emotion=EmotionPrediction(
-        intensity_delta={Primary.TRUST: 0.125, Primary.ANTICIPATION: -0.5}, awareness_shift=(Primary.FEAR,)
+        intensity_delta={Primary.TRUST: 0.125, Primary.ANTICIPATION: -0.5}, awareness_shift=(Primary.TRUST,)
     ),
 )
 
@@ -65,7 +65,7 @@ def test_the_labels_of_an_example() -> None:
         "thought.dominant_emotion_index": 5.0,
         "emotion.intensity_delta[Trust]": 0.125,
         "emotion.intensity_delta[Anticipation]": -0.5,
-        "emotion.awareness_shift[Fear]": 1.0,
+        "emotion.awareness_shift[Trust]": 1.0,
     }
 
 
@@ -81,6 +81,12 @@ def test_a_label_is_read_back_as_the_prediction_it_was_made_from(prediction: Pre
 def test_whatever_is_read_can_be_a_label_and_is_read_the_same_again(vector: NDArray[np.float32]) -> None:
     prediction = decode_outputs(vector)
     assert decode_outputs(encode_labels(prediction)) == prediction
+
+
+@given(any_outputs)
+def test_a_shift_is_never_without_a_delta(vector: NDArray[np.float32]) -> None:
+    emotion = decode_outputs(vector).emotion
+    assert set(emotion.awareness_shift) <= set(emotion.intensity_delta)
 
 
 @given(raw_outputs)
@@ -139,7 +145,10 @@ def test_the_dominant_emotion_is_rounded_cast_and_capped(raw: float, index: int)
     ("raw", "holds"), [(0.5, False), (HALF_UP, True), (0.0, False), (INF, True), (-INF, False), (NAN, False)]
 )
 def test_binary_outputs_are_cut_at_a_raw_half(raw: float, holds: bool) -> None:
-    prediction = decode_outputs(outputs(speech__occurs=raw, emotion__awareness_shift=[0, raw, 0, 0, 0, 0, 0, 0]))
+    shifts = [0, raw, 0, 0, 0, 0, 0, 0]
+    prediction = decode_outputs(
+        outputs(speech__occurs=raw, emotion__intensity_delta=[0.2] * 8, emotion__awareness_shift=shifts)
+    )
     assert prediction.speech.occurs is holds
     assert prediction.emotion.awareness_shift == ((Primary.TRUST,) if holds else ())
 
@@ -189,9 +198,20 @@ def test_heads_that_do_not_fit_are_refused(changes: dict[str, ArrayLike | None],
         decode_outputs({name: head for name, head in changed.items() if head is not None})
 
 
-def test_a_shift_stands_without_a_delta() -> None:
-    prediction = decode_outputs(outputs(emotion__awareness_shift=[0, 0, 0, 0, 0, 0, 0, 1]))
-    assert prediction.emotion == EmotionPrediction(intensity_delta={}, awareness_shift=(Primary.ANTICIPATION,))
+def test_a_shift_is_lost_with_its_delta() -> None:
+    deltas = [0.2, FLOOR, FLOOR_UP, -FLOOR, -FLOOR_UP, 0.0, NAN, -INF]
+    prediction = decode_outputs(outputs(emotion__intensity_delta=deltas, emotion__awareness_shift=[1] * 8))
+    kept = (Primary.JOY, Primary.FEAR, Primary.SADNESS, Primary.ANTICIPATION)
+    assert prediction.emotion.awareness_shift == kept == tuple(prediction.emotion.intensity_delta)
+    labels = encode_labels(
+        decode_outputs(outputs(emotion__intensity_delta=[0.01] * 8, emotion__awareness_shift=[9] * 8))
+    )
+    assert not labels[26:].any()
+
+
+def test_a_prediction_with_a_shift_and_no_delta_is_refused() -> None:
+    with pytest.raises(StorytellerError, match=r"awareness_shift has Anger, which has no intensity_delta"):
+        EmotionPrediction(intensity_delta={Primary.JOY: 0.2}, awareness_shift=(Primary.JOY, Primary.ANGER))
 
 
 def test_float64_is_rounded_to_float32_before_it_is_read() -> None:

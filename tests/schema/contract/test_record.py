@@ -129,10 +129,10 @@ def test_a_delta_that_the_engine_would_drop_is_refused(delta: float) -> None:
 def test_the_primaries_of_an_emotion_are_held_in_wire_order_and_once() -> None:
     emotion = EmotionPrediction(
         intensity_delta={Primary.ANGER: 0.5, Primary.JOY: 0.25},
-        awareness_shift=(Primary.FEAR, Primary.JOY, Primary.FEAR),
+        awareness_shift=(Primary.ANGER, Primary.JOY, Primary.ANGER),
     )
     assert list(emotion.intensity_delta) == [Primary.JOY, Primary.ANGER]
-    assert emotion.awareness_shift == (Primary.JOY, Primary.FEAR)
+    assert emotion.awareness_shift == (Primary.JOY, Primary.ANGER)
 
 
 def test_a_prediction_may_hold_a_number_that_is_not_finite() -> None:

@@ -48,8 +48,10 @@ def _golden_facts() -> list[list[object]]:
         [field for head in vector.prediction.values() for field in head.values()]
         for vector in document.golden_decode or ()
     ]
-    # The deltas are a mapping of their own: one fact for each.
-    deltas = [list(vector.prediction["emotion"]["intensity_delta"]) for vector in document.golden_decode or ()]
+    # The deltas are a mapping of their own: one fact for each, and one that says that there is none.
+    deltas = [
+        list(vector.prediction["emotion"]["intensity_delta"]) or ["(empty)"] for vector in document.golden_decode or ()
+    ]
     return [*encode, *(fields[:-2] + fields[-1:] for fields in decode), *deltas]
 
 

@@ -69,9 +69,20 @@ def test_both_readings_of_a_binary_field() -> None:
 def test_the_eight_shifts_count_together() -> None:
     outputs, labels = blank(2)
     labels[0, 34:38] = 1
+    outputs[0, 26:28] = 0.2
     outputs[0, 34:36] = 2
     found = count(outputs, labels).binary["emotion.awareness_shift"]
     assert (found.rate, found.as_engine.accuracy, found.as_engine.f1) == pytest.approx((4 / 16, 14 / 16, 4 / 6))
+
+
+def test_a_shift_whose_delta_is_dropped_is_no_shift_to_the_engine() -> None:
+    outputs, labels = blank(1)
+    labels[0, 34:38] = 1
+    outputs[0, 26:30] = [0.2, 0.01, -0.02, np.nan]
+    outputs[0, 34:38] = 2
+    found = count(outputs, labels).binary["emotion.awareness_shift"]
+    assert found.at_even_odds.f1 == 1
+    assert found.as_engine.f1 == pytest.approx(4 / 6)
 
 
 def test_errors_of_numbers() -> None:

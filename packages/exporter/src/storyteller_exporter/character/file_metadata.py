@@ -30,7 +30,7 @@ def decoding_rules(align_thresholds: bool) -> dict[str, Any]:
         "confidence, valence and deltas": "as they are",
         "action.target_index": "not used",
         "thought.dominant_emotion_index": "rounded half away from zero, at least 0, at most 7",
-        "emotion.intensity_delta": f"kept when its absolute value is above {DELTA_FLOOR}",
+        "emotion.intensity_delta": f"kept when its absolute value is above {DELTA_FLOOR}; else its shift is lost too",
         "thresholds": (
             f"aligned: binary outputs were raised by {BINARY_CUT}, so that the cut is at a probability of 0.5"
             if align_thresholds

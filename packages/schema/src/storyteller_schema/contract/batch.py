@@ -30,6 +30,7 @@ Columns = dict[str, NDArray[Any]]
 _TARGET = "action.target_index"
 _DOMINANT = "thought.dominant_emotion_index"
 _DELTA = "emotion.intensity_delta"
+_SHIFT = "emotion.awareness_shift"
 
 #: The NumPy kinds that a column of a field may have, and their name in a message.
 _DTYPES = {
@@ -55,7 +56,7 @@ def encode_labels_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]
     """Writes training targets given as columns: [n, outputs] float32, each row as `encode_labels` writes it.
 
     There is no column `action.target_index`: it is always NO_TARGET. `thought.dominant_emotion_index` holds positions
-    in Primary. A delta is 0 where nothing changes.
+    in Primary. A delta is 0 where nothing changes, and only where it is not 0 there may be a shift.
 
     Raises:
         StorytellerError: a column is missing, unknown, of a wrong shape, or holds a value that is not allowed.
@@ -67,14 +68,16 @@ def encode_labels_batch(columns: Mapping[str, ArrayLike]) -> NDArray[np.float32]
     deltas = labels[:, PREDICTIONS.span(_DELTA)]
     dropped = (deltas != 0) & ~(np.abs(deltas) > np.float32(DELTA_FLOOR))
     _refuse(_DELTA, dropped, deltas, f"0, or an absolute value above {DELTA_FLOOR}")
+    shifts = labels[:, PREDICTIONS.span(_SHIFT)]
+    _refuse(_SHIFT, (shifts != 0) & (deltas == 0), shifts, "0 where the delta is 0")
     return labels
 
 
 def decode_outputs_batch(outputs: Outputs) -> Columns:
     """Reads raw outputs [n, outputs] as `decode_outputs` reads each row; the columns that `encode_labels_batch` takes.
 
-    The outputs may come in any form that `Outputs` allows. Positions are int64, binary fields bool, numbers float32; a
-    dropped delta is 0.
+    The outputs may come in any form that `Outputs` allows. Positions are int64, binary fields bool, numbers float32. A
+    dropped delta is 0, and its shift is false.
 
     Raises:
         StorytellerError: the outputs are not [n, outputs].
@@ -96,8 +99,9 @@ def decode_outputs_batch(outputs: Outputs) -> Columns:
     # Rounded half away from zero. A float32 plus 0.5 is exact in float64; a NaN and what is negative give 0.
     index = np.nan_to_num(columns[_DOMINANT].astype(np.float64), nan=0.0)
     columns[_DOMINANT] = np.floor(np.clip(index, 0, len(Primary) - 1) + 0.5).astype(np.int64)
-    deltas = columns[_DELTA]
-    columns[_DELTA] = np.where(np.abs(deltas) > np.float32(DELTA_FLOOR), deltas, np.float32(0))
+    kept = np.abs(columns[_DELTA]) > np.float32(DELTA_FLOOR)
+    columns[_DELTA] = np.where(kept, columns[_DELTA], np.float32(0))
+    columns[_SHIFT] &= kept
     return columns
 
 

@@ -47,9 +47,9 @@ class EncodeVector(msgspec.Struct, frozen=True):
 
 
 class DecodeVector(msgspec.Struct, frozen=True):
-    """Raw outputs and the prediction, as JSON, that one side's code reads from them."""
+    """Raw outputs and the prediction, as JSON, that one side's code reads from them; null stands for NaN."""
 
-    outputs: tuple[float, ...]
+    outputs: tuple[float | None, ...]
     prediction: dict[str, Any]
 
 

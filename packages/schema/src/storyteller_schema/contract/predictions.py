@@ -94,7 +94,7 @@ class EmotionPrediction(_Predicted, frozen=True, kw_only=True):
 
     #: Change of intensity, only where its absolute value is above DELTA_FLOOR.
     intensity_delta: dict[Primary, float]
-    #: The primaries of which the character becomes more, or less, aware.
+    #: The primaries of which the character becomes more, or less, aware; each of them has a delta.
     awareness_shift: tuple[Primary, ...] = ()
 
     def __post_init__(self) -> None:
@@ -104,6 +104,12 @@ class EmotionPrediction(_Predicted, frozen=True, kw_only=True):
                 raise StorytellerError(
                     f"EmotionPrediction.intensity_delta[{primary}] is {delta!r}; expected an absolute value above "
                     f"{DELTA_FLOOR} (the engine drops smaller ones: leave the primary out)"
+                )
+        for primary in self.awareness_shift:
+            if primary not in self.intensity_delta:
+                raise StorytellerError(
+                    f"EmotionPrediction.awareness_shift has {primary}, which has no intensity_delta; expected only "
+                    "primaries with one (in the engine a shift is a part of its delta's entry)"
                 )
         deltas = {primary: self.intensity_delta[primary] for primary in Primary if primary in self.intensity_delta}
         shifts = tuple(primary for primary in Primary if primary in self.awareness_shift)
@@ -161,7 +167,8 @@ def decode_outputs(outputs: Outputs) -> Prediction:
     One vector, or the four heads by name; a batch of one counts as its one row. float64 is rounded to float32 first.
 
     Categorical slices: `last_argmax`. Binary ones: true when the raw value is strictly above BINARY_CUT. Confidences,
-    valence and deltas: raw, without a sigmoid or tanh; a delta only where its absolute value is above DELTA_FLOOR.
+    valence and deltas: raw, without a sigmoid or tanh; a delta only where its absolute value is above DELTA_FLOOR. An
+    awareness shift is a part of its delta's entry: where the delta is not kept, there is no shift, whatever its value.
     The dominant emotion: rounded half away from zero, cast to an unsigned byte (negative and NaN give 0), at most 7.
     Every vector of that length can be read, non-finite numbers too: they stand in the prediction as they are.
 
@@ -183,8 +190,9 @@ def decode_outputs(outputs: Outputs) -> Prediction:
     def number(path: str) -> float:
         return float(vector[_SPANS[path].start])
 
-    deltas = vector[_SPANS["emotion.intensity_delta"]].tolist()
-    shifts = vector[_SPANS["emotion.awareness_shift"]].tolist()
+    deltas = dict(zip(Primary, vector[_SPANS["emotion.intensity_delta"]].tolist(), strict=True))
+    shifts = dict(zip(Primary, vector[_SPANS["emotion.awareness_shift"]].tolist(), strict=True))
+    kept = {primary: delta for primary, delta in deltas.items() if abs(delta) > _DELTA_FLOOR}
     return Prediction(
         action=ActionPrediction(
             type=ActionType.at(category("action.type")),
@@ -202,8 +210,8 @@ def decode_outputs(outputs: Outputs) -> Prediction:
             dominant_emotion=Primary.at(_byte_index(number("thought.dominant_emotion_index"))),
         ),
         emotion=EmotionPrediction(
-            intensity_delta={p: delta for p, delta in zip(Primary, deltas, strict=True) if abs(delta) > _DELTA_FLOOR},
-            awareness_shift=tuple(p for p, shift in zip(Primary, shifts, strict=True) if shift > BINARY_CUT),
+            intensity_delta=kept,
+            awareness_shift=tuple(primary for primary in kept if shifts[primary] > BINARY_CUT),
         ),
     )
 

@@ -15,11 +15,20 @@ DELTA_FLOOR = 0.01
 def last_argmax(values: ArrayLike) -> NDArray[np.intp]:
     """The position of the largest number along the last axis; of several equal ones the LAST, as Rust's `max_by`.
 
-    0.0 and -0.0 are equal. A NaN counts as minus infinity, so that it never hides a number; in a row of NaN alone the
-    last position wins. (The engine states no rule for NaN: an exported model that gives one is refused.)
+    0.0 and -0.0 are equal, and a NaN compares as equal to everything. A scan from the start holds a value until it
+    meets one that it is not greater than: so a later number takes the place of a NaN, and a later NaN that of a number.
+
+    Args:
+        values: [..., n] with n at least 1.
+
+    Returns:
+        [...] positions from 0 to n - 1.
     """
     array = np.asarray(values)
-    if np.isnan(array).any():
-        array = np.where(np.isnan(array), -np.inf, array)
-    last: NDArray[np.intp] = array.shape[-1] - 1 - np.argmax(array[..., ::-1], axis=-1)
-    return last
+    held = array[..., 0]
+    position: NDArray[np.intp] = np.zeros(held.shape, dtype=np.intp)
+    for index in range(1, array.shape[-1]):
+        stays = held > array[..., index]
+        held = np.where(stays, held, array[..., index])
+        position = np.where(stays, position, index)
+    return position

@@ -1,11 +1,13 @@
 """Golden vectors: fixed inputs and what one side's code makes of them, so that behaviour is compared.
 
 The inputs stand in the JSON beside the results. Whoever checks runs its own code on them and compares every float, as
-float32, and every field.
+float32, and every field. JSON has no NaN and no infinity: both sides write null for a number that is not finite, and
+null in an input is read as NaN.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -17,6 +19,7 @@ import msgspec
 from storyteller_schema.contract.document import DecodeVector, EncodeVector, SchemaDocument, read_document
 from storyteller_schema.contract.features import FEATURES, encode_features
 from storyteller_schema.contract.predictions import decode_outputs
+from storyteller_schema.contract.record import to_json
 from storyteller_schema.drift.facts import Facts, Topic, Value, as_float32
 
 ENCODE = Topic("golden vectors", "encode")
@@ -42,8 +45,10 @@ def with_our_vectors(document: SchemaDocument, inputs: SchemaDocument) -> Schema
     return msgspec.structs.replace(document, golden_encode=encode, golden_decode=decode)
 
 
-def _decoded(outputs: tuple[float, ...]) -> dict[str, Any]:
-    prediction: dict[str, Any] = msgspec.to_builtins(decode_outputs(outputs), str_keys=True)
+def _decoded(outputs: tuple[float | None, ...]) -> dict[str, Any]:
+    numbers = [math.nan if output is None else output for output in outputs]
+    # By way of JSON, so that what is not finite becomes what JSON makes of it.
+    prediction: dict[str, Any] = msgspec.json.decode(to_json(decode_outputs(numbers)))
     return prediction
 
 
@@ -58,8 +63,12 @@ def add_vector_facts(facts: Facts, document: SchemaDocument) -> None:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
-    """Dotted path and value of everything in nested mappings; a list is one value."""
-    if isinstance(value, Mapping):
+    """Dotted path and value of everything in nested mappings; a list is one value, an empty mapping and null too."""
+    if value is None:
+        yield path, "null"
+    elif value == {}:
+        yield path, "(empty)"
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list | tuple):

@@ -4,7 +4,8 @@ Precision is the share of what was predicted that is right, recall the share of 
 their harmonic mean; each is 0 where its denominator is.
 
 Binary outputs are trained as logits, so a raw value above 0 is a probability above 0.5. The engine cuts the RAW value
-at 0.5, a probability of about 0.622. Both readings are given wherever an accuracy is.
+at 0.5, a probability of about 0.622, and takes a shift only with its delta. Both readings are given wherever an
+accuracy is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from storyteller_schema.contract.batch import decode_outputs_batch
 from storyteller_schema.contract.layout import Field, Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
-from storyteller_schema.contract.rules import BINARY_CUT
 
 from storyteller_trainer.character.data.violations import Floats
 
@@ -61,7 +61,7 @@ class Binary(msgspec.Struct, frozen=True):
     rate: float
     #: Cut at a probability of one half.
     at_even_odds: BinaryScore
-    #: Cut as the engine cuts.
+    #: As the engine reads it: cut at its raw value, a shift only where its delta is kept.
     as_engine: BinaryScore
 
 
@@ -96,11 +96,11 @@ class MetricsCounter:
         self._confusion = {
             name: np.zeros((field.size, field.size), np.int64) for name, field, _ in _fields(Kind.ONE_HOT)
         }
-        #: Field and cut to [true positives, false positives, false negatives, true negatives].
+        #: Field, and whether as the engine, to [true positives, false positives, false negatives, true negatives].
         self._binary = {
-            (name, cut): np.zeros(4, np.int64)
+            (name, as_engine): np.zeros(4, np.int64)
             for name, _, _ in _fields(Kind.BINARY)
-            for cut in (_EVEN_ODDS, BINARY_CUT)
+            for as_engine in (False, True)
         }
         #: Field to [sum of absolute errors, sum of squared errors, number of values].
         self._errors = {name: np.zeros(3) for name, _, _ in _fields(Kind.FLOAT)}
@@ -111,9 +111,10 @@ class MetricsCounter:
         decoded = decode_outputs_batch(outputs)
         for name, _, span in _fields(Kind.ONE_HOT):
             self._add_categorical(name, decoded[name], labels[:, span])
-        for (name, cut), counts in self._binary.items():
+        for (name, as_engine), counts in self._binary.items():
             span = PREDICTIONS.span(name)
-            predicted, actual = outputs[:, span] > cut, labels[:, span] == 1
+            raw, actual = outputs[:, span], labels[:, span] == 1
+            predicted = decoded[name].reshape(raw.shape) if as_engine else raw > _EVEN_ODDS
             pairs = ((predicted, actual), (predicted, ~actual), (~predicted, actual), (~predicted, ~actual))
             counts += [np.count_nonzero(a & b) for a, b in pairs]
         for name, _, span in _fields(Kind.FLOAT):
@@ -136,7 +137,7 @@ class MetricsCounter:
         )
 
     def _binary_result(self, name: str) -> Binary:
-        even, engine = self._binary[name, _EVEN_ODDS], self._binary[name, BINARY_CUT]
+        even, engine = self._binary[name, False], self._binary[name, True]
         true_positive, _, false_negative, _ = even.tolist()
         return Binary(_ratio(true_positive + false_negative, even.sum()), _reading(even), _reading(engine))
 
