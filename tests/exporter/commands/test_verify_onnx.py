@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from failing_disk import refuse_new_files
 from storyteller_exporter.checks.verification_report import Verification
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.export.character import export_character
@@ -182,10 +182,7 @@ def test_report_in_an_impossible_place_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_read_only_folder_is_a_clear_error(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)  # as a read-only folder does, also for root
+    refuse_new_files(monkeypatch)
     result = CliRunner().invoke(main, ["--models", str(exported.parent)])
     assert result.exit_code == 1
     assert "verification.json: cannot write here: Permission denied" in result.stderr

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
+from failing_disk import refuse_new_files
 from storyteller_exporter.checks.verification_report import Change, Status, Verification
 from storyteller_exporter.export.delivery import FAILED, deliver, replace_all, staging
 from storyteller_schema.common.errors import StorytellerError
@@ -78,24 +78,20 @@ def test_folders_that_were_made_for_nothing_go_again() -> None:
 
 
 def test_a_folder_that_cannot_be_written_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # as a read-only folder does, also for root
+    refuse_new_files(monkeypatch)
     with pytest.raises(StorytellerError, match="models: cannot write here: Permission denied"), staging(folder):
         pytest.fail("there is no stage")
     assert contents(folder) == OLD
 
 
-def test_stages_of_killed_exports_are_cleared_away_after_a_day(folder: Path) -> None:
-    for name, hours in ((".export.old", 25), (".export.young", 23)):
-        (folder / name).mkdir()
-        (folder / name / "a.onnx").write_text("half")
-        past = (folder / name).stat().st_mtime - hours * 3600
-        os.utime(folder / name, (past, past))
-    with staging(folder):
-        assert not (folder / ".export.old").exists()
-        assert (folder / ".export.young").exists()
+def test_the_stage_of_a_killed_export_is_cleared_away_and_that_of_a_living_one_stays(folder: Path) -> None:
+    abandoned = folder / ".export.12345678.part"
+    abandoned.mkdir()
+    (abandoned / "a.onnx").write_text("half")
+    with staging(folder) as living, staging(folder) as another:
+        assert not abandoned.exists()
+        assert living.exists()
+        assert another != living
 
 
 # --- replacing ---------------------------------------------------------------------------------------------------
@@ -139,9 +135,35 @@ def test_all_or_none(
 def test_a_folder_in_the_place_of_a_file(folder: Path) -> None:
     (folder / "c.json").unlink()
     (folder / "c.json").mkdir()
-    with pytest.raises(StorytellerError, match=r"models/c\.json: cannot be replaced"):
+    with pytest.raises(StorytellerError, match=r"models/c\.json: is a folder"):
         replace(folder)
     assert contents(folder) == {name: text for name, text in OLD.items() if name != "c.json"}
+
+
+@pytest.mark.parametrize("where", ["models", "elsewhere"])
+def test_the_files_behind_links_are_replaced(folder: Path, where: str) -> None:
+    Path("elsewhere").mkdir()
+    for name in ("a.onnx", "b.onnx"):
+        (folder / name).rename(Path(where) / f"real-{name}")
+        (folder / name).symlink_to(Path.cwd() / where / f"real-{name}")
+    replace(folder)
+    for name in ("a.onnx", "b.onnx"):
+        assert (folder / name).is_symlink()
+        assert (Path(where) / f"real-{name}").read_text() == f"new {name}"
+    assert sorted(path.name for path in Path("elsewhere").iterdir()) == (
+        [] if where == "models" else ["real-a.onnx", "real-b.onnx"]
+    )
+
+
+def test_what_lies_behind_a_link_comes_back_when_another_fails(folder: Path) -> None:
+    (folder / "a.onnx").rename("real.onnx")
+    (folder / "a.onnx").symlink_to("../real.onnx")
+    (folder / "c.json").unlink()
+    os.mkfifo(folder / "c.json")
+    with pytest.raises(StorytellerError, match=r"models/c\.json: is a device or a pipe"):
+        replace(folder)
+    assert Path("real.onnx").read_text() == "old a.onnx"
+    assert (folder / "c.json").is_fifo()
 
 
 # --- delivering --------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import json
 import logging
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
+from failing_disk import refuse_new_files
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.character.file_metadata import ALIGNED, EPOCH, LOSS, ROUNDED_BY
 from storyteller_exporter.character.reference_model import aligned
@@ -371,10 +371,7 @@ def test_data_that_moved_is_named(trained: Path, sample: Path, tmp_path: Path) -
 
 
 def test_read_only_folder_is_a_clear_error(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # as a read-only folder does, also for root
+    refuse_new_files(monkeypatch)
     monkeypatch.setattr(character, "export_module", lambda *arguments: pytest.fail("the work was done before"))
     done = CliRunner().invoke(main, [str(run), "--models", str(tmp_path / "models")])
     assert done.exit_code == 1

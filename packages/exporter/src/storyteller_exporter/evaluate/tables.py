@@ -31,18 +31,26 @@ def show(report: EvaluationReport) -> None:
         out.print(f"{file.file}: {file.bytes:,} bytes")
         for warning in file.warnings:
             out.print(f"note: {warning}")
-    out.print(f"padding {report.padding}\n")
+    out.print(f"padding {report.padding}")
+    out.print()
     out.print(comparison_table(report))
     if report.latency is not None:
         out.print()
         out.print(latency_table(report.latency))
     for found in report.sets:
-        out.print(f"\n{found.name}: {found.sentences:,} sentences of {found.source}", style="bold")
+        out.print()
+        out.print(f"{found.name}: {found.sentences:,} sentences of {found.source}", style="bold")
         for notice in found.notices:
             out.print(f"note: {notice}")
         for part in details(found):
             out.print()
             out.print(part)
+        if found.mistakes:
+            out.print()
+            out.print("the worst mistakes: most errors first (kinds and entities, missed or wrong), then the surest")
+            out.print()
+            for line in mistake_lines(found.mistakes):
+                out.print(line)
 
 
 def comparison_table(report: EvaluationReport) -> Table:
@@ -62,8 +70,8 @@ def comparison_table(report: EvaluationReport) -> Table:
     return table
 
 
-def details(found: SetReport) -> Iterator[Table | str]:
-    """Everything about one set."""
+def details(found: SetReport) -> Iterator[Table]:
+    """Scores of one set, and what was taken for what."""
     yield score_table("event kinds", found.events)
     yield confusion_table(
         "kind", found.event_confusion, "what was predicted (columns) in place of a missed kind (rows); found: diagonal"
@@ -72,9 +80,6 @@ def details(found: SetReport) -> Iterator[Table | str]:
     yield confusion_table(
         "category", found.entity_confusion, "what became of an entity (rows); spurious: predicted where there is none"
     )
-    if found.mistakes:
-        yield "the worst mistakes: most errors first (kinds and entities, missed or wrong), then the surest"
-        yield "\n".join(mistake_lines(found.mistakes))
 
 
 def score_table(title: str, scores: Scores) -> Table:

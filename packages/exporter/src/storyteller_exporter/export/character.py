@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import torch
-from storyteller_schema.common.files import StrPath
+from storyteller_schema.common.files import StrPath, place_of
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_trainer.character.model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
@@ -86,6 +86,7 @@ def export_character(
     model = aligned(source.model) if align_thresholds else source.model
     precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
     metadata = _metadata(source, precision, align_thresholds)
+    place_of(output)
     with staging(output.parent) as stage:
         given = find_data(None if data is None else Path(data), source)
         # Two rows: PyTorch takes an axis of length 1 for a fixed one.

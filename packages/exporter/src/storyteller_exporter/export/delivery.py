@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from storyteller_schema.common.ctrl_c import half_written
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import naming_what_failed, place_of, temporary_beside
 
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
 from storyteller_exporter.verify.files import REPORT_NAME, write_report
 
 #: Where files that failed their checks are kept, in the folder that they were meant for.
 FAILED = "failed-export"
-#: In its place until the checks are done; a leading dot hides it.
-_PREFIX = ".export."
-#: Seconds after which a stage is taken for that of an export that was killed.
-_ABANDONED = 86_400
+#: In its place until the checks are done, under a temporary name.
+_STAGE = "export"
 
 
 @contextmanager
@@ -35,20 +31,9 @@ def staging(folder: Path) -> Iterator[Path]:
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(f"{_PREFIX}*"):
-            if leftover.stat().st_mtime < time.time() - _ABANDONED:
-                shutil.rmtree(leftover, ignore_errors=True)
-        # By its name: from Python 3.12 on the answer is absolute, and messages are to say what the user said.
-        stage = folder / Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder)).name
-        stage.chmod(folder.stat().st_mode & 0o777)  # mkdtemp makes private folders, and this one may be kept
-    except OSError as error:
-        raise StorytellerError(f"{folder}: cannot write here: {error.strerror}; choose another place") from error
-    try:
-        with half_written(stage):
+        with naming_what_failed(folder), temporary_beside(folder / _STAGE, folder=True) as stage:
             yield stage
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
         for place in made:
             with suppress(OSError):  # something came into it
                 place.rmdir()
@@ -76,13 +61,16 @@ def deliver(stage: Path, folder: Path, reports: Sequence[Verification], *, allow
     stage.rename(kept)
     failed = verdict is Verdict.FAILED
     outcome = "failed its checks" if failed else "could not be judged (--allow-unjudged takes it as it is)"
-    lines = [f"{folder}: nothing was replaced: the export {outcome}; it lies in {kept}:"]
-    lines += [f"  {Path(report.file).name}: {problem}" for report in reports for problem in report.problems()]
-    raise StorytellerError("\n".join(lines))
+    raise StorytellerError(
+        f"{folder}: nothing was replaced: the export {outcome}; it lies in {kept}:",
+        details=[f"  {Path(report.file).name}: {problem}" for report in reports for problem in report.problems()],
+    )
 
 
 def replace_all(stage: Path, folder: Path) -> None:
     """Renames every file of a stage into a folder: all of them or, on an error or Ctrl-C, none.
+
+    Where a name in the folder is a symbolic link, the file behind it is replaced, wherever that lies.
 
     A process that is killed between two of the renames, which follow each other at once, leaves a part of them done.
 
@@ -90,29 +78,39 @@ def replace_all(stage: Path, folder: Path) -> None:
         StorytellerError: one of them cannot be replaced.
     """
     files = sorted(path for path in stage.iterdir() if path.is_file())
-    for file in files:
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
     old = stage / "old"
     old.mkdir()
-    done: list[str] = []
-    try:
-        for file in files:
-            target = folder / file.name
-            if target.exists():
-                _keep(target, old / file.name)
-            file.replace(target)
-            done.append(file.name)
-    except BaseException as error:
-        for name in done:
-            if (old / name).exists():
-                (old / name).replace(folder / name)
-            else:
-                (folder / name).unlink()
-        if isinstance(error, OSError):
-            where = folder / files[len(done)].name
-            raise StorytellerError(f"{where}: cannot be replaced: {error.strerror}; nothing was") from error
-        raise
+    done: list[tuple[str, Path]] = []
+    with ExitStack() as stack:
+        try:
+            places = [place_of(folder / file.name) for file in files]
+            ready = [_beside(file, folder, place, stack) for file, place in zip(files, places, strict=True)]
+            for file, new, place in zip(files, ready, places, strict=True):
+                if place.exists():
+                    _keep(place, old / file.name)
+                new.replace(place)
+                done.append((file.name, place))
+        except BaseException as error:
+            for name, place in done:
+                if (old / name).exists():
+                    shutil.move(old / name, place)
+                else:
+                    place.unlink()
+            if isinstance(error, OSError):
+                where = folder / files[min(len(done), len(files) - 1)].name
+                raise StorytellerError(f"{where}: cannot be replaced: {error.strerror}; nothing was") from error
+            raise
+
+
+def _beside(file: Path, folder: Path, place: Path, stack: ExitStack) -> Path:
+    """The file, flushed to disk, where it can be renamed to its place: a copy where a link leads to another folder."""
+    if place != folder / file.name:
+        copy = stack.enter_context(temporary_beside(place))
+        shutil.copyfile(file, copy)
+        file = copy
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    return file
 
 
 def _keep(file: Path, copy: Path) -> None:

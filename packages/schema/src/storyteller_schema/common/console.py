@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.protocol import is_renderable
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from storyteller_schema.common import ctrl_c
 from storyteller_schema.common.env_file import EnvFileError
 from storyteller_schema.common.errors import StorytellerError, WrongValue
+from storyteller_schema.common.one_line import json_escaped, one_line, visible
 from storyteller_schema.common.settings import load_env
 
 #: Columns of a table that goes to a file or another program: more than any table has.
@@ -31,6 +35,8 @@ class Output(Console):
 
     Nothing is left out of a table that is too narrow, and its title is one line everywhere; rich would end a long word
     with an ellipsis, and break the title at the table's width.
+
+    Every string and every cell of a table is one line of a sensible length (`one_line`): it may come from the data.
     """
 
     @property
@@ -45,8 +51,18 @@ class Output(Console):
             for column in table.columns:
                 column.overflow = "fold"
             if isinstance(table.title, str):
-                table.title = Text(table.title, style="table.title", no_wrap=True, overflow="ignore")
-        super().print(*objects, **options)
+                table.title = Text(one_line(table.title), style="table.title", no_wrap=True, overflow="ignore")
+        super().print(*(thing if is_renderable(thing) else str(thing) for thing in objects), **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Called by rich for whatever string it is to show."""
+        return super().render_str(one_line(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Called by rich last; here comes what was no string but a `Text`."""
+        for segment in super().render(renderable, options):
+            shown = segment.text if segment.control else "\n".join(map(visible, segment.text.split("\n")))
+            yield segment if shown == segment.text else Segment(shown, segment.style)
 
 
 #: Results go to stdout, messages about the work to stderr. What is printed may come from the user's data, so nothing is
@@ -75,6 +91,13 @@ class _ExampleLast(click.Command):
     def __init__(self, name: str | None, *, help: str | None = None, **attributes: Any) -> None:
         text, mark, example = inspect.cleandoc(help or "").partition("\b\nExample")
         super().__init__(name, help=text, epilog=mark + example, **attributes)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Reads the command line."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.ClickException as error:
+            raise _shown_safely(error) from None
 
 
 class Command(_ExampleLast):
@@ -119,28 +142,45 @@ class Group(_ExampleLast, click.Group):
 
     command_class = Command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds the command that is called."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.ClickException as error:
+            raise _shown_safely(error) from None
+
 
 def _stopped() -> click.exceptions.Exit:
     err.print(ctrl_c.MESSAGE)
     return click.exceptions.Exit(ctrl_c.EXIT_CODE)
 
 
+def _shown_safely(error: click.ClickException) -> click.ClickException:
+    """An error of click's, which repeats what was typed; its message becomes one line."""
+    message = error.format_message
+    error.format_message = lambda: one_line(message())  # type: ignore[method-assign]
+    return error
+
+
 def _told(error: Exception, ctx: click.Context) -> click.ClickException | None:
     """An error as the user is told it; None for one that is no user's to mend."""
+    if isinstance(error, click.ClickException):
+        return _shown_safely(error)
+    if isinstance(error, OSError):
+        # A full disk, a folder without permission: nothing that a traceback would explain better.
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return click.ClickException(one_line(f"{where}{error.strerror or error}"))
+    if not isinstance(error, StorytellerError):
+        return None
+    message = "\n".join(map(one_line, error.lines))
     if isinstance(error, EnvFileError):
-        return WrongUse(str(error))
+        return WrongUse(message)
     if isinstance(error, WrongValue):
         blamed = [each.get_error_hint(ctx) for each in ctx.command.params if each.name in error.names]
         if blamed:
-            return click.BadParameter(str(error), ctx, param_hint=" and ".join(blamed))
-        return click.UsageError(str(error), ctx)
-    if isinstance(error, StorytellerError):
-        return click.ClickException(str(error))
-    if isinstance(error, OSError):
-        # A full disk, a folder without permission: nothing that a traceback would explain better.
-        where = f"{error.filename}: " if error.filename else ""
-        return click.ClickException(f"{where}{error.strerror or error}")
-    return error if isinstance(error, click.ClickException) else None
+            return click.BadParameter(message, ctx, param_hint=" and ".join(blamed))
+        return click.UsageError(message, ctx)
+    return click.ClickException(message)
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], Command]:
@@ -161,4 +201,6 @@ def _versioned(made: C, function: Callable[..., Any]) -> C:
 
 def print_json(value: Any) -> None:
     """Writes a result to stdout as JSON, for another program to read."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # Of what is not to be seen, JSON leaves some as it is; it can stand in strings only, where \\uXXXX is the same.
+    click.echo("\n".join(map(json_escaped, text.split("\n"))))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
 
+#: What stdout is called in an error.
+STDOUT = "standard output"
+
+
 class Entry:
     """A console command, for the `[project.scripts]` of a package."""
 
@@ -31,23 +35,39 @@ class Entry:
     def __call__(self) -> None:
         ctrl_c.answer()
         sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
+        code: Any = 1
         try:
-            self.command()()
+            try:
+                self.command()()
+            except SystemExit as ended:
+                code = ended.code
+            sys.stdout.flush()
+        except OSError as error:
+            if error.filename != STDOUT:
+                raise
+            sys.stderr.write(f"Error: {STDOUT}: {error.strerror}\n")
+            code = code or 1
         finally:
             ctrl_c.done()
+        sys.exit(code)
 
 
 class _Stream(io.FileIO):
-    """A standard stream whose reader may leave, as `head` does: what comes after goes nowhere, and the work goes on."""
+    """A standard stream whose reader may leave, as `head` does: what comes after goes nowhere, and the work goes on.
+
+    A full disk below stdout is an error, once; below stderr there is nobody left to tell.
+    """
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
-            return len(data)
+            if isinstance(error, BrokenPipeError) or self.fileno() != 1:
+                return len(data)
+            raise OSError(error.errno, error.strerror, STDOUT) from error
 
 
 def _safe(stream: TextIO) -> TextIO:

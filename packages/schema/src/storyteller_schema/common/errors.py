@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class StorytellerError(Exception):
     """Something the user can mend: the message names file, line, field and value, and says what to do."""
+
+    def __init__(self, message: str, *, details: Sequence[str] = ()) -> None:
+        """
+        Args:
+            message: one line.
+            details: each a line of its own below it.
+        """
+        super().__init__("\n".join([message, *details]))
+        #: The message and its details; what the data brought into one of them may hold line breaks, too.
+        self.lines = (message, *details)
 
 
 class WrongValue(StorytellerError):

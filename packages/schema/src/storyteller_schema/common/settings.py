@@ -17,6 +17,7 @@ from dotenv import load_dotenv
 from storyteller_schema.common.env_file import EnvFile, EnvFileError, find_env_file, read_env_file
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.hints import as_data
+from storyteller_schema.common.one_line import one_line
 
 DATA_VARIABLE = "STORYTELLER_DATA_PATH"
 MODEL_VARIABLE = "STORYTELLER_MODEL_PATH"
@@ -75,7 +76,8 @@ def _tell_mistyped(file: EnvFile | None) -> None:
     for name, place in places.items():
         meant = get_close_matches(name.upper(), VARIABLES, n=1, cutoff=_ALIKE)
         if meant and name not in VARIABLES:
-            sys.stderr.write(f"Warning: {place}: {name} is not a name that is read; did you mean {meant[0]}?\n")
+            warning = f"{place}: {name} is not a name that is read; did you mean {meant[0]}?"
+            sys.stderr.write(f"Warning: {one_line(warning)}\n")
 
 
 def _folder(variable: str, expected: str) -> Path | None:

@@ -80,8 +80,9 @@ def check_descriptors(descriptors: Descriptors, folder: Path) -> None:
     """
     problems = [f"{folder / _file_of(path)}: {path}{reason}" for path, reason in _problems(descriptors)]
     if problems:
-        more = f"\n... and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise StorytellerError("\n".join(problems[:SHOWN]) + more)
+        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        first, *others = problems[:SHOWN]
+        raise StorytellerError(first, details=[*others, *more])
 
 
 def _read(path: Path, key: str) -> Any:
