@@ -131,7 +131,7 @@ def run(task: Task, encoder_name: str, name: str, recipe: Recipe, dataset: Event
     trainer = VariantTrainer(VARIANTS[name], task, recipe, encoder, data, device)
     best: dict[str, Tensor] = {}
     while not trainer.should_stop():
-        if trainer.course.add(trainer.run_epoch()):
+        if trainer.run_epoch().number == trainer.train_state.best_epoch:
             best = copy.deepcopy(trainer.model.state_dict())
     trainer.model.load_state_dict(best)
     held_out = dict(zip(SETS, (parts.random, parts.skeletons, load_prose()), strict=True))
@@ -143,7 +143,7 @@ def run(task: Task, encoder_name: str, name: str, recipe: Recipe, dataset: Event
         recipe=recipe,
         data_hash=dataset.content_hash,
         scores=scores,
-        seconds=trainer.course.seconds,
+        seconds=trainer.train_state.seconds,
     )
 
 

@@ -146,23 +146,26 @@ def execute(run: Run) -> Result:
     recipe = Recipe(**run.recipe)
     split = split_by_cell(sample.cells.astype(np.int32), cell_names(sample.plan), recipe.val_fraction, recipe.seed)
     start = time.perf_counter()
-    sides = (ResidentSource.of(sample.features[rows], sample.labels[rows], torch.device("cpu")) for rows in split)
-    trainer = Trainer(recipe, *sides)
+    train, validation = (
+        ResidentSource.of(sample.features[rows], sample.labels[rows], torch.device("cpu"))
+        for rows in (split.train, split.validation)
+    )
+    trainer = Trainer(recipe, train, validation)
     best = copy.deepcopy(trainer.model)
     while not trainer.should_stop():
-        if trainer.run_epoch().is_best:
+        if trainer.run_epoch().number == trainer.train_state.best_epoch:
             best.load_state_dict(trainer.model.state_dict())
     seconds = time.perf_counter() - start
-    course = trainer.course
-    if course.best_loss is None:
+    state = trainer.train_state
+    if state.best_loss is None:
         raise StorytellerError(f"{run.name} ran no epoch")
     return Result(
         run=run,
         excess=test.excess(best),
         irreducible=test.irreducible,
-        val_loss=course.best_loss,
-        best_epoch=course.best_epoch,
-        epochs=course.epoch,
+        val_loss=state.best_loss,
+        best_epoch=state.best_epoch,
+        epochs=state.epoch,
         seconds=seconds,
     )
 

@@ -24,7 +24,7 @@ from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task, build_model
 from storyteller_trainer.events.model.encoders import Encoder, load_encoder
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from transformers import AutoConfig, AutoModel
 
 #: Where transformers' default configuration of a family is not the published model's.

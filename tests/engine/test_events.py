@@ -21,7 +21,7 @@ from storyteller_trainer.events.model.checkpoint import EventMetadata, save_enco
 from storyteller_trainer.events.model.classifiers import Task, build_model
 from storyteller_trainer.events.model.encoders import load_encoder
 from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from storyteller_trainer.sample.events.prose import load_prose
 from tiny_encoders import save_tiny_encoder
 from tokenizers import Tokenizer

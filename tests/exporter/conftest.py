@@ -22,7 +22,7 @@ from storyteller_trainer.character.model.checkpoint import CheckpointMetadata, s
 from storyteller_trainer.character.model.network import PARAMETERS, CharacterModel
 from storyteller_trainer.character.training.run import train_character_model
 from storyteller_trainer.commands.generate_training_data import main as generate_training_data
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 
 #: Changes a graph in place.
 Edit = Callable[[onnx.ModelProto], object]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_trainer.commands.train_event_classifier import main
-from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.training import run
 from storyteller_trainer.events.training.recipe import Recipe
+from storyteller_trainer.runs.loop import Interrupted
 from storyteller_trainer.runs.recipe_values import values
 
 
@@ -115,7 +115,7 @@ def test_a_device_that_this_machine_lacks_ends_with_1(data_file: Path) -> None:
 
 def test_ctrl_c_ends_with_130(data_file: Path, tiny_bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*_: Any) -> None:
-        raise run.Interrupted(Task.EVENT, 2)
+        raise Interrupted(2)
 
     monkeypatch.setattr(run, "train_classifier", stopped)
     result = invoke(data_file, *fast(tiny_bert))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from storyteller_trainer.character.training.run import CharacterRow
-from storyteller_trainer.events.training.run import EventRow
+from storyteller_trainer.character.training.run_folder import CharacterRow
+from storyteller_trainer.events.training.run_folder import EventRow
 from storyteller_trainer.runs.history import HistoryRow, Losses, with_todays_keys
 
 

@@ -18,7 +18,7 @@ from storyteller_trainer.character.model.checkpoint import (
     save_checkpoint,
 )
 from storyteller_trainer.character.model.network import CharacterModel
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from storyteller_trainer.runs.tensor_file import package_versions, read_metadata, read_tensors, save_tensors
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from storyteller_trainer.character.data import batches
-from storyteller_trainer.character.data.batches import MappedSource, ResidentSource, Source, make_sources
+from storyteller_trainer.character.data.batches import MappedSource, ResidentSource, Source, make_source
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.data.standardize import Standardizer
 from storyteller_trainer.character.training.recipe import RECIPES
@@ -72,12 +72,12 @@ def test_in_order() -> None:
 def test_the_limit_decides(side: Callable[..., ResidentSource]) -> None:
     held = side(100)
     features, labels = held.features.numpy(), held.labels.numpy()
-    split = (np.arange(0, 80), np.arange(80, 100))
     size = features.nbytes
-    assert all(isinstance(each, ResidentSource) for each in make_sources(features, labels, split, CPU, size))
-    low = make_sources(features, labels, split, CPU, size - 1)
-    assert all(isinstance(each, MappedSource) for each in low)
-    assert [len(each) for each in low] == [80, 20]
+    for rows in (np.arange(0, 80), np.arange(80, 100)):
+        resident, mapped = (make_source(features, labels, rows, CPU, limit) for limit in (size, size - 1))
+        assert isinstance(resident, ResidentSource)
+        assert isinstance(mapped, MappedSource)
+        assert len(resident) == len(mapped) == len(rows)
 
 
 def test_the_standardizer_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +102,10 @@ def test_both_ways_end_near_each_other(data: CharacterDataset, preset: str) -> N
         train_character_model(data, Path(f"run{limit}"), CPU, preset=preset, options=options, memory_limit=limit)
         for limit in (1e9, 0)
     ]
-    untrained = Trainer(
-        RECIPES[preset], *make_sources(data.features, data.labels, (np.arange(200), np.arange(200, 240)), CPU, 1e9)
+    train, validation = (
+        make_source(data.features, data.labels, rows, CPU, 1e9) for rows in (np.arange(200), np.arange(200, 240))
     )
+    untrained = Trainer(RECIPES[preset], train, validation)
     before = untrained.validate().losses.total
     assert losses[0].val_loss != losses[1].val_loss, "another order"
     assert abs(losses[0].val_loss - losses[1].val_loss) < 0.2 * (before - losses[0].val_loss)
@@ -122,7 +123,7 @@ def test_a_resumed_run_ends_with_the_same_bits(data: CharacterDataset, monkeypat
     with monkeypatch.context() as patch:
 
         def die(self: Trainer, *args: object) -> object:
-            if self.course.epoch == 1:
+            if self.train_state.epoch == 1:
                 raise RuntimeError("killed")
             return run_epoch(self)
 

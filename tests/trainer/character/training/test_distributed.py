@@ -17,7 +17,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_trainer.character.training.training_network import SharedDropout
+from storyteller_trainer.character.training.training_network import TrainingNetwork, masked
 from storyteller_trainer.commands import train_character_model
 from storyteller_trainer.commands.train_character_model import MODULE, main
 from storyteller_trainer.runs import distributed
@@ -89,7 +89,7 @@ def test_the_shares_of_a_batch_are_all_of_it(
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         of_process = distributed.shares(total, parts)
-        assert [share.first for share in of_process] == [True] + [False] * (shares - 1)
+        assert len(of_process) == shares
         for share in of_process:
             own = list(range(total))[share.rows]
             assert own, "a mean needs a row"
@@ -100,7 +100,7 @@ def test_the_shares_of_a_batch_are_all_of_it(
 
 
 def test_one_process_has_the_whole_batch() -> None:
-    assert distributed.shares(7) == [Share(slice(0, 7), 7, 1.0, first=True)]
+    assert distributed.shares(7) == [Share(slice(0, 7), 1.0)]
     assert distributed.is_leader()
     assert distributed.by_leader(lambda: 5, int) == 5
 
@@ -114,16 +114,19 @@ def test_one_process_divides_a_batch_as_two_do(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
-    values = torch.randn(10, 6)
+    features = torch.randn(10, 453)
+    network = TrainingNetwork(0.3)
     torch.manual_seed(3)
-    expected = torch.nn.functional.dropout(values, 0.3)
-    layer = SharedDropout(0.3)
-    for rows in (slice(0, 4), slice(4, 10)):
-        torch.manual_seed(3)
-        for part in (slice(rows.start, rows.start + 3), slice(rows.start + 3, rows.stop)):
-            layer.share = Share(part, 10, 1.0, first=part.start == rows.start)
-            assert torch.equal(layer(values[part]), expected[part])
-    assert torch.equal(layer.eval()(values), values)
+    expected = network.model.trunk(features)
+    torch.manual_seed(3)
+    masks = network.draw_masks(10)
+    for rows in (slice(0, 4), slice(4, 7), slice(7, 10)):
+        found = masked(network.model.trunk, features[rows], [mask[rows] for mask in masks])
+        torch.testing.assert_close(found, expected[rows])
+    assert not torch.equal(expected, network.eval().model.trunk(features)), "units were left out"
+    without = TrainingNetwork(0.0)
+    assert without.draw_masks(10) == []
+    assert torch.equal(masked(without.model.trunk, features, []), without.model.trunk(features))
 
 
 @pytest.mark.parametrize(

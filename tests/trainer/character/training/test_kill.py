@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from storyteller_trainer.character.training.run import LastMetadata
+from storyteller_trainer.character.training.run_folder import LastMetadata
 from storyteller_trainer.commands.train_character_model import main
 from storyteller_trainer.runs.tensor_file import read_metadata, read_tensors
 

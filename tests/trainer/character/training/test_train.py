@@ -15,7 +15,7 @@ from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.training import train
 from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import RECIPES
-from storyteller_trainer.character.training.train import Trainer, TrainState, epoch_seed
+from storyteller_trainer.character.training.train import Trainer, TrainState
 from storyteller_trainer.runs.history import Losses
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -79,12 +79,12 @@ def test_another_trainer_can_take_over(trainer: Callable[..., Trainer], preset: 
         whole.run_epoch()
     for _ in range(2):
         before.run_epoch()
-    course = msgspec.json.decode(msgspec.json.encode(before.course), type=TrainState)
-    after.load_state({name: t.clone() for name, t in before.state().items()}, course)
+    state = msgspec.json.decode(msgspec.json.encode(before.train_state), type=TrainState)
+    after.load_state({name: t.clone() for name, t in before.state().items()}, state)
     for _ in range(2):
         after.run_epoch()
     assert same(weights(whole), weights(after))
-    assert whole.course == after.course
+    assert whole.train_state == after.train_state
 
 
 def test_every_example_is_seen_once_an_epoch(
@@ -106,7 +106,7 @@ def test_every_example_is_seen_once_an_epoch(
     assert sorted(chain.from_iterable(seen)) == list(range(100))
     first = seen.copy()
     seen.clear()
-    learner.course.epoch += 1
+    learner.train_state.epoch += 1
     learner.train_epoch()
     assert seen != first, "the order is a new one"
 
@@ -214,24 +214,23 @@ def test_the_linear_schedule_ends_with_the_last_epoch(trainer: Callable[..., Tra
 # --- when to stop -----------------------------------------------------------------------------------------------------
 
 
-def course() -> TrainState:
-    return TrainState(plateau=Plateau(factor=0.5, patience=5))
-
-
 def test_patience_counts_epochs_without_enough_improvement() -> None:
-    run = course()
-    best = [run.update(loss, min_delta=0.1) for loss in (2.0, 1.95, 1.91, 1.8, 1.9)]
-    assert best == [True, True, True, True, False], "any lower loss is the best so far"
-    assert (run.best_loss, run.best_epoch) == (1.8, 4)
-    assert (run.patience_loss, run.waited) == (1.8, 1), "but only 2.0 and 1.8 renewed patience"
+    state = TrainState(plateau=Plateau(factor=0.5, patience=5))
+    best = []
+    for loss in (2.0, 1.95, 1.91, 1.8, 1.9):
+        state.update(loss, min_delta=0.1)
+        best.append(state.best_epoch)
+    assert best == [1, 2, 3, 4, 4], "any lower loss is the best so far"
+    assert state.best_loss == 1.8
+    assert (state.patience_loss, state.waited) == (1.8, 1), "but only 2.0 and 1.8 renewed patience"
 
 
 def test_it_stops_when_patience_ends_or_all_epochs_are_done(trainer: Callable[..., Trainer]) -> None:
     learner = trainer(epochs=3, patience=2)
     assert not learner.should_stop()
-    learner.course.waited = 2
+    learner.train_state.waited = 2
     assert learner.should_stop()
-    learner.course.waited, learner.course.epoch = 0, 3
+    learner.train_state.waited, learner.train_state.epoch = 0, 3
     assert learner.should_stop()
 
 
@@ -241,12 +240,6 @@ def test_the_learning_rate_falls_on_a_plateau(trainer: Callable[..., Trainer], m
     flat = msgspec.structs.replace(evaluation, losses=Losses(1.0, evaluation.losses.heads))
     monkeypatch.setattr(learner, "validate", lambda: flat)
     assert [learner.run_epoch().learning_rate for _ in range(5)] == [1e-3, 1e-3, 1e-3, 5e-4, 5e-4]
-
-
-def test_seeds_of_epochs_differ() -> None:
-    seeds = {epoch_seed(seed, epoch) for seed in range(20) for epoch in range(20)}
-    assert len(seeds) == 400
-    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 # --- what is not finite -----------------------------------------------------------------------------------------------
@@ -324,7 +317,7 @@ def test_a_device_is_asked_for_nothing_inside_an_epoch(
     learner = trainer(preset)
     found = []
     with Questions() as questions:
-        learner.train_epoch(lambda step: found.append(questions.count))
+        learner.train_epoch(lambda done, of: found.append(questions.count))
     assert found == expected
 
 

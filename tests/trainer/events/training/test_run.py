@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,12 @@ from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model import checkpoint
 from storyteller_trainer.events.model.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.model.classifiers import Task, named_logits
-from storyteller_trainer.events.training import run, train
-from storyteller_trainer.events.training.resume_state import RunState, read_state
-from storyteller_trainer.events.training.run import Interrupted, Request, train_classifier
+from storyteller_trainer.events.training import train
+from storyteller_trainer.events.training.run import Request, train_classifier
+from storyteller_trainer.events.training.run_folder import EventRow, RunState
 from storyteller_trainer.events.training.summary import RunSummary, closing_lines, summary_tables
 from storyteller_trainer.events.training.train import NonFiniteError
-from storyteller_trainer.runs.claim import claimed
-from storyteller_trainer.runs.folder import LAST
-from storyteller_trainer.runs.progress import EpochProgress
+from storyteller_trainer.runs.loop import Interrupted
 from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
 from torch import Tensor, nn
 
@@ -84,34 +81,12 @@ def test_the_history_tells_rates_and_losses(dataset: EventDataset, request_for: 
     request = request_for(Task.JOINT, options=OPTIONS | {"ner_weight": 0.25})
     recipe = train_classifier(dataset, request, CPU).recipe
     lines = (request.folder / "history.jsonl").read_bytes().splitlines()
-    rows = [msgspec.json.decode(line, type=run.EventRow) for line in lines]
+    rows = [msgspec.json.decode(line, type=EventRow) for line in lines]
     steps = _steps(dataset)
     assert [row.learning_rate for row in rows] == [recipe.learning_rate_at(n * steps, 3 * steps) for n in (1, 2, 3)]
     for losses in (*(row.train for row in rows), *(row.validation for row in rows)):
         assert losses.total == pytest.approx(losses.heads["event"] + 0.25 * losses.heads["ner"])
     assert rows[0].scores.keys() == {"macro_f1", "micro_f1", "entity_f1"}
-
-
-def test_the_summary_is_there_from_the_first_epoch_on(
-    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = request_for()
-    seen: list[RunSummary] = []
-
-    def look(self: EpochProgress, number: int, figures: str) -> None:
-        seen.append(msgspec.json.decode((request.folder / "run.json").read_bytes(), type=RunSummary))
-
-    monkeypatch.setattr(EpochProgress, "epoch", look)
-    summary = train_classifier(dataset, request, CPU)
-    assert [(found.finished, found.epochs) for found in seen] == [(False, 1), (False, 2), (False, 3)]
-    assert (summary.finished, summary.epochs) == (True, 3)
-    assert all(list(found.scores) == ["validation"] for found in seen)
-    assert list(summary.scores) == ["validation", "random", "skeletons"]
-    # Known of the best epoch without running it again, and the same as running it again.
-    assert seen[-1].best_epoch == summary.best_epoch
-    assert seen[-1].scores["validation"].events == summary.scores["validation"].events
-    assert seen[-1].data == summary.data
-    assert seen[0].seconds < seen[1].seconds < seen[2].seconds == summary.seconds
 
 
 def test_the_run_of_an_earlier_version_goes_on(
@@ -122,7 +97,7 @@ def test_the_run_of_an_earlier_version_goes_on(
     honest = train.Trainer.run_epoch
 
     def interrupted(self: train.Trainer, after_step: Callable[[int, int], None]) -> train.Epoch:
-        if self.course.epoch == 1:
+        if self.train_state.epoch == 1:
             raise KeyboardInterrupt
         return honest(self, after_step)
 
@@ -172,43 +147,6 @@ def test_a_checkpoint_says_what_it_is_and_gives_the_same_logits(
     assert logits["ner"].shape == (1, len(ids), 15)
 
 
-def test_steps_are_computed_by_the_runs_number_of_threads(
-    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    used: list[int] = []
-
-    def step(self: train.Trainer, *args: Any) -> dict[str, float]:
-        used.append(torch.get_num_threads())
-        return original(self, *args)
-
-    original = train.Trainer.step
-    monkeypatch.setattr(train.Trainer, "step", step)
-    before = torch.get_num_threads()
-    request = request_for(options=OPTIONS | {"epochs": 1}, threads=2)
-    assert train_classifier(dataset, request, CPU).threads == 2
-    assert read_state(request.folder / LAST).threads == 2
-    assert (set(used), torch.get_num_threads()) == ({2}, before)
-
-
-def test_a_run_of_an_earlier_version_is_resumed_by_as_many_threads_as_pytorch_takes(
-    dataset: EventDataset, request_for: RequestFor
-) -> None:
-    request = request_for(threads=3)
-    train_classifier(dataset, request, CPU)
-    last = request.folder / LAST
-    known = msgspec.to_builtins(read_state(last))
-    del known["threads"]
-    former = msgspec.defstruct("Former", [(name, Any) for name in known])
-    save_tensors(last, load_file(last), former(**known))
-    assert (
-        train_classifier(dataset, replace(request, resume=True, threads=None), CPU).threads == torch.get_num_threads()
-    )
-
-
-class _Killed(BaseException):
-    """Stands for kill -9: nothing of the program runs after it."""
-
-
 def every_epoch_is_better(patch: pytest.MonkeyPatch) -> None:
     """Lets every epoch be better than the one before, so that a run writes all its files after each."""
     patch.setattr(train.Epoch, "rank", property(lambda epoch: (epoch.number, 0.0)))
@@ -222,72 +160,6 @@ def whole(dataset: EventDataset, tiny_bert: str, tmp_path_factory: pytest.TempPa
         every_epoch_is_better(patch)
         train_classifier(dataset, Request(task=Task.NER, folder=folder, encoder=tiny_bert, options=OPTIONS), CPU)
     return folder
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("writer", "file", "time"),
-    [
-        ("save_encoder", "run", 1),
-        ("save_weights", "best.safetensors", 1),
-        ("save_weights", "best.safetensors", 2),
-        ("save_state", "last.safetensors", 2),
-        ("write_atomic", "history.jsonl", 2),
-        ("write_atomic", "run.json", 1),
-        ("write_atomic", "run.json", 4),
-    ],
-)
-def test_a_run_killed_around_any_write_resumes_to_the_same_bits(
-    writer: str,
-    file: str,
-    time: int,
-    after: bool,
-    whole: Path,
-    dataset: EventDataset,
-    request_for: RequestFor,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    every_epoch_is_better(monkeypatch)
-    original = getattr(run, writer)
-    writes = 0
-
-    def dying(path: Path, *rest: Any) -> None:
-        nonlocal writes
-        writes += path.name == file
-        due = path.name == file and writes == time
-        if not due or after:
-            original(path, *rest)
-        if due:
-            raise _Killed
-
-    request = request_for(Task.NER)
-    with monkeypatch.context() as patch:
-        patch.setattr(run, writer, dying)
-        with pytest.raises(_Killed):
-            train_classifier(dataset, request, CPU)
-    train_classifier(dataset, request_for(Task.NER, resume=True, encoder=None, options={}), CPU)
-    assert same(weights(request.folder), weights(whole))
-    assert same(weights(request.folder, "last"), weights(whole, "last"))
-    assert (request.folder / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
-    assert load_event_checkpoint(request.folder).metadata.epoch == 3
-
-
-def test_ctrl_c_keeps_complete_epochs(
-    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = request_for()
-    honest = train.Trainer.run_epoch
-
-    def interrupted(self: train.Trainer, after_step: Callable[[int, int], None]) -> train.Epoch:
-        if self.course.epoch == 1:
-            raise KeyboardInterrupt
-        return honest(self, after_step)
-
-    monkeypatch.setattr(train.Trainer, "run_epoch", interrupted)
-    with pytest.raises(Interrupted, match="event: stopped by Ctrl-C during epoch 2") as caught:
-        train_classifier(dataset, request, CPU)
-    assert caught.value.epochs == 1
-    assert load_event_checkpoint(request.folder).metadata.epoch == 1
 
 
 @pytest.fixture
@@ -386,23 +258,6 @@ def test_a_resumed_run_keeps_its_settings(
         train_classifier(changed, request_for(resume=True, options={}), CPU)
 
 
-def test_what_a_killed_run_left_half_written_is_removed(dataset: EventDataset, request_for: RequestFor) -> None:
-    request = request_for(options=OPTIONS | {"epochs": 1})
-    request.folder.mkdir()
-    (request.folder / ".best.safetensors.abc123").write_bytes(b"half")
-    (request.folder / "notes.txt").write_bytes(b"the user's own")
-    train_classifier(dataset, request, CPU)
-    assert not list(request.folder.glob(".*"))
-    assert (request.folder / "notes.txt").exists()
-
-
-def test_resuming_nothing_begins_a_run(dataset: EventDataset, request_for: RequestFor) -> None:
-    said: list[str] = []
-    request = request_for(resume=True, options=OPTIONS | {"epochs": 1})
-    train_classifier(dataset, request, CPU, said.append)
-    assert said[1:] == [f"{request.folder} holds no run to go on with: beginning one"]
-
-
 def test_an_earlier_model_stays_until_the_first_epoch_is_done(
     dataset: EventDataset, request_for: RequestFor, tiny_folders: dict[str, Path], poison: Callable[[int], None]
 ) -> None:
@@ -465,10 +320,3 @@ def test_the_summary_reads_well(dataset: EventDataset, request_for: RequestFor) 
     assert "F1 CHARACTER" in labels
     assert len(labels) == 3 + 8 + 7
     assert closing_lines(summary, request.folder)[-1] == f"best checkpoint: {request.folder / 'best.safetensors'}"
-
-
-def test_a_folder_in_which_another_run_is_at_work(dataset: EventDataset, request_for: RequestFor) -> None:
-    request = request_for(encoder="no-such-encoder")  # which would be told next
-    with claimed(request.folder), pytest.raises(StorytellerError, match="another run is at work in this folder"):
-        train_classifier(dataset, request, CPU)
-    assert not request.folder.exists()

@@ -13,7 +13,7 @@ from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, j
 from storyteller_schema.common.settings import model_path
 from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 
 from storyteller_exporter.events.folder import require_models
 

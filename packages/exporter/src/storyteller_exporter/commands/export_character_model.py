@@ -10,7 +10,7 @@ from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_trainer.reading.jsonl import check_file
-from storyteller_trainer.runs.folder import CHARACTER_RUN, best_of, require_checkpoint
+from storyteller_trainer.runs.run_files import CHARACTER_RUN, best_of, require_checkpoint
 
 from storyteller_exporter.commands.places import INT8, models_folder, models_option, refuse_both, unjudged_option
 

@@ -9,7 +9,7 @@ from storyteller_schema.common.console import command, out, print_json
 from storyteller_schema.common.options import INPUT, OUTPUT_FOLDER, json_option, judging, option
 from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import check_file
-from storyteller_trainer.runs.folder import EVENT_RUNS, require_event_run
+from storyteller_trainer.runs.run_files import EVENT_RUNS, require_event_run
 
 from storyteller_exporter.commands.places import INT8, models_folder, models_option, refuse_both, unjudged_option
 

@@ -12,7 +12,7 @@ from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.events.model.checkpoint import EventMetadata
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from storyteller_trainer.runs.tensor_file import read_metadata
 from storyteller_trainer.sample.events.prose import load_prose
 

@@ -17,7 +17,7 @@ from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.held_out import sentences_at, sentences_of_run
 from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
 from storyteller_trainer.reading.jsonl import DataGoneError
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from tokenizers import Tokenizer
 
 from storyteller_exporter.checks.family import Real

@@ -17,7 +17,7 @@ from storyteller_trainer.events.model.checkpoint import (
 )
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.tokenizer import normalised
-from storyteller_trainer.runs.folder import require_event_run
+from storyteller_trainer.runs.run_files import require_event_run
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 

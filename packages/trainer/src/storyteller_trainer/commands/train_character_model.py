@@ -27,9 +27,9 @@ from storyteller_trainer.character.data.data_files import find_shards
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.commands.recipe_options import device_option, recipe_options
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
-from storyteller_trainer.runs.folder import CHARACTER_RUN
 from storyteller_trainer.runs.launch import launch, one_voice, started_by_torchrun
 from storyteller_trainer.runs.recipe_values import values
+from storyteller_trainer.runs.run_files import CHARACTER_RUN
 from storyteller_trainer.runs.threads import AUTO, limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_character_file
 
@@ -203,10 +203,11 @@ def _train(
         import msgspec
 
         from storyteller_trainer.character.data.shards import load_shards
-        from storyteller_trainer.character.training.run import Interrupted, train_character_model
+        from storyteller_trainer.character.training.run import train_character_model
         from storyteller_trainer.character.training.summary import closing_lines, summary_tables
         from storyteller_trainer.runs import distributed
         from storyteller_trainer.runs.device import choose_device, describe_device
+        from storyteller_trainer.runs.loop import Interrupted
 
     place = distributed.own_device(choose_device(device))
     with distributed.process_group(place):

@@ -26,8 +26,8 @@ from storyteller_trainer.events.model.encoder_names import resolve
 from storyteller_trainer.events.training.recipe import RECIPES, Precision, Recipe
 from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file
-from storyteller_trainer.runs.folder import EVENT_RUNS
 from storyteller_trainer.runs.recipe_values import values
+from storyteller_trainer.runs.run_files import EVENT_RUNS
 from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_event_file
 
@@ -177,9 +177,10 @@ def _train(
 
         from storyteller_trainer.events.data.dataset import load_events
         from storyteller_trainer.events.model.classifiers import Task
-        from storyteller_trainer.events.training.run import Interrupted, Request, train_classifier
+        from storyteller_trainer.events.training.run import Request, train_classifier
         from storyteller_trainer.events.training.summary import closing_lines, summary_tables
         from storyteller_trainer.runs.device import choose_device, describe_device
+        from storyteller_trainer.runs.loop import Interrupted
 
     place = choose_device(device)
     dataset = load_events(path)
@@ -202,7 +203,7 @@ def _train(
             # Those of the recipe too: of the tasks that have not begun, no run keeps them.
             same = words_given("task", "output_dir", "device", "on_nan", "encoder", *values(Recipe))
             again = hint("train-event-classifier", *same, "--resume", data=[path])
-            notify(f"{stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
+            notify(f"{name}: {stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
             notify(f"  {again}")
             raise click.exceptions.Exit(130) from None
         results[name] = msgspec.to_builtins(summary)

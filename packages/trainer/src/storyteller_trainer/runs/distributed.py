@@ -37,12 +37,8 @@ class Share(NamedTuple):
 
     #: Which rows; at least one, even where there are fewer rows than parts.
     rows: slice
-    #: Rows of the whole batch.
-    total: int
     #: What a mean over these rows counts in the mean over the whole batch; 0 for a row that another part counts.
     weight: float
-    #: Whether its process works on no other part of the batch before it.
-    first: bool
 
 
 def rank() -> int:
@@ -82,7 +78,7 @@ def shares(total: int, parts: int = 1) -> list[Share]:
     for number in range(first, first + own):
         start, stop = (total * bound // (own * size()) for bound in (number, number + 1))
         rows = slice(start, stop) if start < stop else slice(0, 1)
-        found.append(Share(rows, total, (stop - start) / total, number == first))
+        found.append(Share(rows, (stop - start) / total))
     return found
 
 
@@ -174,6 +170,13 @@ def raise_everywhere() -> Iterator[None]:
     for each in all_gather(complaint.encode()):
         if each:
             raise StorytellerError(each.decode())
+
+
+def on_leader(work: Callable[[], object]) -> None:
+    """Has the leader alone do some work; a StorytellerError of it is raised in every process."""
+    with raise_everywhere():
+        if is_leader():
+            work()
 
 
 def by_leader(work: Callable[[], T], kind: Any) -> T:

@@ -1,48 +1,145 @@
-"""The names of the files in a run folder, and whether there is a trained model in one. Imports nothing heavy."""
+"""A training run on disk: what is written when, so that it can be killed at any moment and resumed.
+
+Before the first epoch: `last.safetensors`. After every epoch: `best.safetensors` if the epoch was the best, then
+`last`, then `history.jsonl`, which is written whole from what `last` knows, then `run.json`. Each file is renamed into
+place, so `last` never speaks of an epoch whose best is missing, and what comes after it can be made from it. A run that
+was killed goes on from `last`: epochs that it does not know are run again, on the CPU with the same result to the bit.
+
+A new run in the folder of an old one leaves the old files in place, but for `last`, until its own first epoch is done.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
+import msgspec
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.common.hints import hint
-from storyteller_schema.common.settings import ARTIFACTS
+from storyteller_schema.common.files import write_atomic
+from torch import Tensor
 
-#: Where runs go, and are looked for, that no option sends elsewhere.
-CHARACTER_RUN = ARTIFACTS / "character"
-EVENT_RUNS = ARTIFACTS / "events"
+from storyteller_trainer.runs.history import HistoryRow
+from storyteller_trainer.runs.run_files import BEST, HISTORY, LAST, SUMMARY
+from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
+from storyteller_trainer.runs.trainer import Epoch, Trainer
 
-#: The weights of the best epoch.
-BEST = "best.safetensors"
-#: The weights of the last epoch, and all that is needed to go on.
-LAST = "last.safetensors"
-#: One line an epoch.
-HISTORY = "history.jsonl"
-#: What came out of the run.
-SUMMARY = "run.json"
+E = TypeVar("E", bound=Epoch)
+L = TypeVar("L", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
+#: Has some work done by the process that writes, of one or of several (distributed.on_leader).
+Leader: TypeAlias = Callable[[Callable[[], object]], None]
 
 
-def best_of(place: Path) -> Path:
-    """The checkpoint file that a run folder, or a checkpoint file itself, stands for."""
-    return place / BEST if place.is_dir() else place
+class RunFolder(ABC, Generic[E, L]):
+    """A trainer and the folder in which it leaves its results; of several processes only the leader writes there.
 
-
-def require_checkpoint(file: Path) -> None:
+    What the files hold is up to the kind of run (E: its epochs, L: what its `last` says); when they are written is not.
     """
-    Raises:
-        StorytellerError: there is no such checkpoint of a character model.
-    """
-    if not file.is_file():
-        training = hint("train-character-model")
-        raise StorytellerError(f"{file}: no such checkpoint file; train first (`{training}`), or name another")
 
+    #: What `last` says.
+    last_kind: type[L]
+    #: Names of files that such a run has beside those of every run.
+    further_files: ClassVar[tuple[str, ...]] = ()
 
-def require_event_run(runs: Path, task: str) -> None:
-    """
-    Raises:
-        StorytellerError: the folder holds no trained model of the task.
-    """
-    if not (runs / task / BEST).is_file():
-        where = () if runs == EVENT_RUNS else ("--output-dir", runs)
-        training = hint("train-event-classifier", "--task", task, *where)
-        raise StorytellerError(f"{runs / task / BEST}: there is no trained model; `{training}` makes one")
+    def __init__(self, path: Path, trainer: Trainer[Any, E]) -> None:
+        self.path = path
+        self._trainer = trainer
+
+    @abstractmethod
+    def best_metadata(self, epoch: E) -> msgspec.Struct:
+        """What `best` is to say of an epoch's weights."""
+
+    @abstractmethod
+    def last_metadata(self) -> L:
+        """What `last` is to say now."""
+
+    @abstractmethod
+    def restore(self, tensors: dict[str, Tensor], saved: L) -> None:
+        """Takes over what `last` holds.
+
+        Raises:
+            KeyError, RuntimeError: a tensor is missing or does not fit.
+        """
+
+    @abstractmethod
+    def history(self) -> Sequence[HistoryRow]:
+        """A row for every epoch so far."""
+
+    @abstractmethod
+    def summary(self) -> msgspec.Struct:
+        """What `run.json` is to say now."""
+
+    @abstractmethod
+    def figures(self, epoch: E) -> str:
+        """An epoch in one line, for progress.py."""
+
+    def start(
+        self,
+        *,
+        going_on: bool,
+        resume: bool,
+        notify: Callable[[str], None],
+        leader: Callable[[Callable[[], Any]], None],
+    ) -> None:
+        """Goes on from `last`, or begins, and says so.
+
+        Args:
+            going_on: there is a `last` to go on with; resume: the user wants to go on.
+            notify: called with a line for the user.
+        """
+        if going_on:
+            leader(self.read_last)
+            notify(f"Going on with {self.path} after epoch {self._trainer.train_state.epoch}")
+            return
+        if resume:
+            notify(f"{self.path} holds no run to go on with: beginning one")
+        elif (self.path / BEST).exists():
+            notify(f"{self.path} holds an earlier run: its best stays until the first epoch of this one is done")
+        leader(self.begin)
+
+    def begin(self) -> None:
+        """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
+        self.sweep()
+        self._save_last()
+
+    def read_last(self) -> None:
+        """Takes over what `last` holds, and makes the history what it knows.
+
+        Raises:
+            StorytellerError: the file is damaged, or its tensors do not fit the network.
+        """
+        self.sweep()
+        path = self.path / LAST
+        tensors, saved = read_tensors(path, self.last_kind)
+        try:
+            self.restore(tensors, saved)
+        except (KeyError, RuntimeError) as error:
+            raise StorytellerError(f"{path}: its tensors do not fit the network ({error}); train anew") from error
+        self._write_history()
+
+    def sweep(self) -> None:
+        """Removes what a killed run left half written."""
+        for name in (BEST, LAST, HISTORY, SUMMARY, *self.further_files):
+            for leftover in self.path.glob(f".{name}.*"):
+                leftover.unlink(missing_ok=True)
+
+    def epoch(self, epoch: E) -> None:
+        """Writes all files after an epoch."""
+        if self._trainer.train_state.best_epoch == epoch.number:
+            save_tensors(self.path / BEST, self._trainer.model.state_dict(), self.best_metadata(epoch))
+        self._save_last()
+        self._write_history()
+        self.write_summary(self.summary())
+
+    def write_summary(self, summary: R) -> R:
+        """Writes `run.json`, and returns what it says."""
+        write_atomic(self.path / SUMMARY, msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+        return summary
+
+    def _save_last(self) -> None:
+        save_tensors(self.path / LAST, self._trainer.state(), self.last_metadata())
+
+    def _write_history(self) -> None:
+        write_atomic(self.path / HISTORY, msgspec.json.Encoder().encode_lines(self.history()))

@@ -157,22 +157,18 @@ class MappedSource:
             fetch_ahead(table, self.rows[part.numpy()])
 
 
-def make_sources(
-    features: Rows,
-    labels: Rows,
-    split: tuple[NDArray[np.intp], NDArray[np.intp]],
-    device: torch.device,
-    memory_limit: float,
-) -> tuple[Source, Source]:
-    """Both sides of a split, resident if all features together take at most `memory_limit` bytes."""
+def make_source(
+    features: Rows, labels: Rows, rows: NDArray[np.intp], device: torch.device, memory_limit: float
+) -> Source:
+    """One side of a split, resident if all features (of both sides) together take at most `memory_limit` bytes.
 
-    def source(rows: NDArray[np.intp]) -> Source:
-        if len(features) * FEATURES.size * 4 <= memory_limit:
-            return ResidentSource(_copy(features, rows, device), _copy(labels, rows, device))
-        return MappedSource(features, labels, rows, device)
-
-    train, validation = split
-    return source(train), source(validation)
+    Args:
+        features: [all examples, inputs]; labels: [all examples, outputs].
+        rows: positions of the side's examples, ascending.
+    """
+    if len(features) * FEATURES.size * 4 <= memory_limit:
+        return ResidentSource(_copy(features, rows, device), _copy(labels, rows, device))
+    return MappedSource(features, labels, rows, device)
 
 
 def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:

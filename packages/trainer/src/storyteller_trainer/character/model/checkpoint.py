@@ -17,7 +17,7 @@ from storyteller_schema.contract.fingerprint import fingerprint
 
 from storyteller_trainer.character.model.metrics import Metrics
 from storyteller_trainer.character.model.network import CharacterModel
-from storyteller_trainer.runs.folder import best_of
+from storyteller_trainer.runs.run_files import best_of
 from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
 
 #: What only training needs stands beside the weights in `last.safetensors`, under names that begin with this.

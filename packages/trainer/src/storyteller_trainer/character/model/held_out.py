@@ -18,7 +18,7 @@ from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.split import Split, split_by_cell
 from storyteller_trainer.character.model.checkpoint import Checkpoint
 from storyteller_trainer.reading.jsonl import DataGoneError, sha256
-from storyteller_trainer.runs.folder import SUMMARY
+from storyteller_trainer.runs.run_files import SUMMARY
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,17 @@
 
 Nothing here writes a file or prints; `run.py` does that around it.
 
-Every epoch seeds its own randomness from (seed, epoch): the order of the examples and the dropout of epoch 7 are the
-same whether epochs 1 to 6 were run by this process or by one that was killed. So no generator's state is kept, and on
-the CPU a resumed run ends with the same bits (given the same number of threads, which decides the order of sums).
+Every epoch seeds its own randomness (seeds.py), so on the CPU a resumed run ends with the same bits (given the same
+number of threads, which decides the order of sums).
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import msgspec
-import numpy as np
 import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
@@ -23,6 +22,7 @@ from torch.nn.utils import get_total_norm
 from storyteller_trainer.character.data.augment import augment
 from storyteller_trainer.character.data.batches import Batch, Source
 from storyteller_trainer.character.data.standardize import Standardizer
+from storyteller_trainer.character.model.checkpoint import STATE_PREFIX
 from storyteller_trainer.character.model.losses import TERMS, loss_terms
 from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model.network import CharacterModel
@@ -31,6 +31,7 @@ from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.history import Losses
+from storyteller_trainer.runs.seeds import character_epoch_seed
 
 #: The first step of an epoch that was not finite, where there was none.
 _NONE = 1 << 31
@@ -56,8 +57,8 @@ class Epoch(msgspec.Struct, frozen=True):
     #: With dropout, while the weights changed.
     train: Losses
     validation: Evaluation
-    #: The lowest validation loss so far.
-    is_best: bool
+    #: Spent on it.
+    seconds: float
 
 
 class TrainState(msgspec.Struct, kw_only=True):
@@ -73,23 +74,16 @@ class TrainState(msgspec.Struct, kw_only=True):
     #: Epochs since it did.
     waited: int = 0
 
-    def update(self, loss: float, min_delta: float) -> bool:
-        """Takes in the validation loss of an epoch; says whether it is the lowest so far."""
+    def update(self, loss: float, min_delta: float) -> None:
+        """Takes in the validation loss of an epoch."""
         self.epoch += 1
         self.plateau.update(loss)
         if self.patience_loss is None or loss < self.patience_loss - min_delta:
             self.patience_loss, self.waited = loss, 0
         else:
             self.waited += 1
-        is_best = self.best_loss is None or loss < self.best_loss
-        if is_best:
+        if self.best_loss is None or loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, self.epoch
-        return is_best
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of everything random in one epoch; epoch 0 is the first weights."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def waits_to_be_asked(device: torch.device) -> bool:
@@ -109,11 +103,12 @@ class Trainer:
         self._train = train
         self._validation = validation
         self._device = train.device
-        torch.manual_seed(epoch_seed(recipe.seed, 0))
-        in_parts = distributed.size() > 1 or recipe.accumulate > 1
+        torch.manual_seed(character_epoch_seed(recipe.seed, 0))
+        #: Whether a batch is worked on in several shares.
+        self._in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
-        self.network = TrainingNetwork(recipe.dropout, in_parts).to(self._device)
+        self.network = TrainingNetwork(recipe.dropout).to(self._device)
         #: How the network in training sees its inputs.
         self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
         self._average = Average(self.network.model, recipe.averaging)
@@ -123,7 +118,7 @@ class Trainer:
         emphasis = torch.tensor([recipe.thought_emphasis if name == "thought" else 1.0 for name in HEADS])
         self._training_weights = self._weights * emphasis.to(self._device)
         self._optimizer = make_optimizer(self.network, recipe)
-        self.course = TrainState(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
+        self.train_state = TrainState(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
         self._first_fault = torch.full((), _NONE, device=self._device)
         self._deploy()
 
@@ -134,27 +129,28 @@ class Trainer:
 
     def should_stop(self) -> bool:
         """Whether all epochs are done, or patience is at its end."""
-        return self.course.epoch >= self.recipe.epochs or self.course.waited >= self.recipe.patience
+        return self.train_state.epoch >= self.recipe.epochs or self.train_state.waited >= self.recipe.patience
 
-    def run_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Epoch:
+    def run_epoch(self, after_step: Callable[[int, int], None] = lambda done, of: None) -> Epoch:
         """Trains one epoch, validates, and moves the schedule on.
 
         Args:
-            after_step: called with the number of steps done; an exception it raises ends the epoch.
+            after_step: called with the number of steps done and to do; an exception it raises ends the epoch.
 
         Raises:
             StorytellerError: a loss or a gradient is not finite; `model` is that of before this step, or, where steps
                 are checked at the end, of before this epoch.
         """
+        started = time.perf_counter()
         learning_rate = self.recipe.learning_rate * self._scale(self.steps_per_epoch)
         train = self.train_epoch(after_step)
         evaluation = distributed.by_leader(self.validate, Evaluation)
-        is_best = self.course.update(evaluation.losses.total, self.recipe.min_delta)
-        return Epoch(self.course.epoch, learning_rate, train, evaluation, is_best)
+        self.train_state.update(evaluation.losses.total, self.recipe.min_delta)
+        return Epoch(self.train_state.epoch, learning_rate, train, evaluation, time.perf_counter() - started)
 
-    def train_epoch(self, after_step: Callable[[int], None] = lambda step: None) -> Losses:
+    def train_epoch(self, after_step: Callable[[int, int], None] = lambda done, of: None) -> Losses:
         """One pass over the training side in a new order; errors as in `run_epoch`."""
-        seed = epoch_seed(self.recipe.seed, self.course.epoch + 1)
+        seed = character_epoch_seed(self.recipe.seed, self.train_state.epoch + 1)
         batches = self._train.shuffled(self.recipe.batch_size, torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)  # for the augmentation and the dropout
         self.network.train()
@@ -162,10 +158,10 @@ class Trainer:
         sums = torch.zeros(len(HEADS), device=self._device)
         for step, batch in enumerate(batches, start=1):
             sums += self.train_step(batch, step) * len(batch.features)
-            after_step(step)
+            after_step(step, self.steps_per_epoch)
         if (fault := int(self._first_fault)) != _NONE:
             raise StorytellerError(
-                f"epoch {self.course.epoch + 1}, step {fault}: a loss or a gradient is not finite; {_ADVICE}; the "
+                f"epoch {self.train_state.epoch + 1}, step {fault}: a loss or a gradient is not finite; {_ADVICE}; the "
                 "epochs before this one are kept, and --resume --device cpu names the part of the network"
             )
         self._deploy()
@@ -186,8 +182,10 @@ class Trainer:
         if self.recipe.augment:
             features, labels = augment(features, labels)
         heads = torch.zeros(len(HEADS), device=self._device)
+        masks = self.network.draw_masks(len(features)) if self._in_parts else None
         for share in distributed.shares(len(features), self.recipe.accumulate):
-            part, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], share)
+            of_share = None if masks is None else [mask[share.rows] for mask in masks]
+            part, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], of_share)
             loss = part @ self._training_weights + self.recipe.auxiliary * reading
             (loss * share.weight).backward()
             heads += part.detach() * share.weight
@@ -201,14 +199,14 @@ class Trainer:
         elif not finite:
             raise StorytellerError(self._complaint(heads, step))
         self._optimizer.step(self._scale(step))
-        self._average.update(self.course.epoch * self.steps_per_epoch + step)
+        self._average.update(self.train_state.epoch * self.steps_per_epoch + step)
         return heads
 
     def _scale(self, step: int) -> float:
         """What the learning rates are multiplied by at a step, from 1, of the epoch under way."""
         if self.recipe.schedule == "plateau":
-            return self.course.plateau.scale
-        done = self.course.epoch + (step - 1) / self.steps_per_epoch
+            return self.train_state.plateau.scale
+        done = self.train_state.epoch + (step - 1) / self.steps_per_epoch
         return linear_decay(done / self.recipe.epochs, self.recipe.warmup)
 
     def _deploy(self) -> None:
@@ -234,11 +232,16 @@ class Trainer:
         losses = self._losses([sum(terms[name] for name in names) for names in TERMS.values()])
         for name, value in losses.heads.items():
             if not math.isfinite(value):
-                raise StorytellerError(f"epoch {self.course.epoch}: the validation loss of head {name} is {value}")
+                raise StorytellerError(f"epoch {self.train_state.epoch}: the validation loss of head {name} is {value}")
         return Evaluation(losses, terms, counter.result())
 
     def state(self) -> dict[str, Tensor]:
-        """All tensors that it takes to go on, by name; with `course` they are complete."""
+        """All tensors that it takes to go on, and those of `model`, by name; with `train_state` they are complete."""
+        further = {f"{STATE_PREFIX}{name}": tensor for name, tensor in self._training_tensors().items()}
+        return self.model.state_dict() | further
+
+    def _training_tensors(self) -> dict[str, Tensor]:
+        """What `model` is made of, and what only training needs."""
         parts = {
             "network": self.network.state_dict(),
             "average": self._average.tensors(),
@@ -246,21 +249,21 @@ class Trainer:
         }
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
-    def load_state(self, tensors: Mapping[str, Tensor], course: TrainState) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], train_state: TrainState) -> None:
         """Goes on from where another trainer of the same recipe and data stood.
 
         Raises:
             KeyError, RuntimeError: a tensor is missing or does not fit.
         """
         with torch.no_grad():
-            for name, tensor in self.state().items():
-                tensor.copy_(tensors[name])
-        self.course = course
+            for name, tensor in self._training_tensors().items():
+                tensor.copy_(tensors[f"{STATE_PREFIX}{name}"])
+        self.train_state = train_state
         self._deploy()
 
     def synchronize(self) -> None:
         """Takes over the tensors of the first process, so that all begin with the same bits."""
-        distributed.broadcast([*self.state().values(), *self.standardizer])
+        distributed.broadcast([*self._training_tensors().values(), *self.standardizer])
         self._deploy()
 
     def _losses(self, heads: list[float]) -> Losses:
@@ -268,7 +271,7 @@ class Trainer:
         return Losses(total, dict(zip(HEADS, heads, strict=True)))
 
     def _complaint(self, heads: Tensor, step: int) -> str:
-        place = f"epoch {self.course.epoch + 1}, step {step}"
+        place = f"epoch {self.train_state.epoch + 1}, step {step}"
         advice = f"{_ADVICE}; the weights before this step are kept"
         for name, value in zip(HEADS, heads.tolist(), strict=True):
             if not math.isfinite(value):

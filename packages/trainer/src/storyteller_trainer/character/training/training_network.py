@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from storyteller_schema.contract.enums import Primary
 from storyteller_schema.contract.predictions import PREDICTIONS
@@ -9,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
-from storyteller_trainer.character.model.network import HEAD_HIDDEN, CharacterModel
+from storyteller_trainer.character.model.network import HEAD_HIDDEN, TRUNK, CharacterModel
 from storyteller_trainer.character.training.optimizer import AdamW, CombinedOptimizer, Muon, Optimizer
 from storyteller_trainer.character.training.recipe import Recipe
-from storyteller_trainer.runs.distributed import Share
 
 _DOMINANT = PREDICTIONS.span("thought.dominant_emotion_index").start
 
@@ -25,24 +26,40 @@ class TrainingNetwork(nn.Module):
     teaches that layer and is not saved.
     """
 
-    def __init__(self, dropout: float, in_parts: bool = False) -> None:
+    def __init__(self, dropout: float) -> None:
         """Args:
-        dropout: probability with which a unit is left out; in_parts: whether a batch is given in several shares.
+        dropout: probability with which a unit is left out.
         """
         super().__init__()
         self.model = CharacterModel(dropout)
-        self._dropouts = share_dropout(self.model.trunk) if in_parts else []
         self.dominant = nn.Linear(HEAD_HIDDEN, len(Primary))
 
-    def forward(self, features: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
+    def draw_masks(self, rows: int) -> list[Tensor]:
+        """What dropout makes of a whole batch, for its shares to be worked on one by one.
+
+        Args:
+            rows: of the batch.
+
+        Returns:
+            For each dropout layer of the trunk [rows, units]: 0, or what the unit's value is multiplied by; drawn as
+            the layers draw them when all of the batch goes through in one go. None where nothing is left out.
+        """
+        weight = self.dominant.weight
+        return [
+            weight.new_empty(rows, units).bernoulli_(1 - layer.p).div_(1 - layer.p)
+            for layer, units in zip(_dropouts(self.model.trunk), TRUNK, strict=False)
+            if layer.p > 0
+        ]
+
+    def forward(self, features: Tensor, labels: Tensor, masks: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """The heads' losses [4], and the cross-entropy of the second reading (a scalar).
 
         Args:
-            features: [rows, inputs], as the network sees them; labels: [rows, outputs]; share: which rows of the batch.
+            features: [rows, inputs], as the network sees them; labels: [rows, outputs].
+            masks: the rows' part of `draw_masks`; None where the rows are a whole batch, for which the dropout layers
+                draw by themselves.
         """
-        for dropout in self._dropouts:
-            dropout.share = share
-        trunk = self.model.trunk(features)
+        trunk = self.model.trunk(features) if masks is None else masked(self.model.trunk, features, masks)
         outputs: dict[str, Tensor] = {}
         hidden: dict[str, Tensor] = {}
         for name, head in self.model.heads.items():
@@ -53,34 +70,24 @@ class TrainingNetwork(nn.Module):
         return head_losses(loss_terms(outputs, labels)), reading
 
 
-class SharedDropout(nn.Module):
-    """Dropout for some rows of a batch, with the mask that is drawn when all of them are worked on in one go."""
+def masked(trunk: nn.Sequential, features: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """What a trunk makes of features [rows, inputs] with given masks [rows, units] in the place of its dropout.
 
-    share: Share
-    #: [rows of the batch, units]: 0, or what the unit's value is multiplied by.
-    mask: Tensor
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, values: Tensor) -> Tensor:
-        """[rows, units] with units left out."""
-        if not self.training or self.p == 0:
-            return values
-        if self.share.first:
-            self.mask = values.new_empty(self.share.total, values.shape[1]).bernoulli_(1 - self.p).div_(1 - self.p)
-        return values * self.mask[self.share.rows]
+    Args:
+        masks: one for each dropout layer; none where nothing is left out.
+    """
+    left = iter(masks)
+    hidden = features
+    for layer in trunk:
+        if not isinstance(layer, nn.Dropout):
+            hidden = layer(hidden)
+        elif masks:
+            hidden = hidden * next(left)
+    return hidden
 
 
-def share_dropout(trunk: nn.Sequential) -> list[SharedDropout]:
-    """Puts a `SharedDropout` in the place of every dropout layer, and returns these."""
-    made: list[SharedDropout] = []
-    for index, layer in enumerate(trunk):
-        if isinstance(layer, nn.Dropout):
-            made.append(SharedDropout(layer.p))
-            trunk[index] = made[-1]
-    return made
+def _dropouts(trunk: nn.Sequential) -> list[nn.Dropout]:
+    return [layer for layer in trunk if isinstance(layer, nn.Dropout)]
 
 
 def make_optimizer(network: TrainingNetwork, recipe: Recipe) -> Optimizer:

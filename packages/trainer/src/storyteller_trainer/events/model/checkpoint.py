@@ -22,7 +22,7 @@ from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.classifiers import Model, Task, build_model
 from storyteller_trainer.events.model.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.model.tokenizer import read_tokenizer
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 from storyteller_trainer.runs.tensor_file import package_versions, read_tensors, save_tensors
 
 ENCODER_CONFIG = "config.json"

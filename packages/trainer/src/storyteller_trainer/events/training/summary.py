@@ -10,7 +10,7 @@ from rich.table import Table
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.training.evaluation import Evaluation
 from storyteller_trainer.events.training.recipe import Recipe
-from storyteller_trainer.runs.folder import BEST
+from storyteller_trainer.runs.run_files import BEST
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):

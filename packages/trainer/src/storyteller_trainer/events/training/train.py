@@ -4,24 +4,23 @@ A plain PyTorch loop rather than the Trainer of transformers, for three things t
 and the gradient before the optimizer's step, so that a bad step is never taken. Its state is tensors and JSON; the
 Trainer's is partly pickled. And a run can go on on another device within the same process.
 
-Everything random derives from the seed and the epoch, so that no generator's state has to be kept: a resumed run takes
-the same steps as one that was never stopped, on the CPU to the bit.
+Everything random derives from the seed and the epoch (seeds.py): a resumed run takes the same steps as one that was
+never stopped, on the CPU to the bit.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 import torch
 from storyteller_schema.common.errors import StorytellerError
-from torch import nn
+from torch import Tensor, nn
 
 from storyteller_trainer.events.data.encoding import Batch, Encoded, collate, training_order
 from storyteller_trainer.events.model.classifiers import Task, build_model, named_logits
@@ -29,9 +28,13 @@ from storyteller_trainer.events.model.encoders import Encoder
 from storyteller_trainer.events.model.losses import label_weights, task_losses
 from storyteller_trainer.events.training.evaluation import Evaluation, evaluate
 from storyteller_trainer.events.training.recipe import Precision, Recipe
+from storyteller_trainer.runs.seeds import event_epoch_seed
 
 #: Gradients of a larger norm are scaled down to it.
 MAX_GRADIENT_NORM = 1.0
+#: What the names of a state's tensors begin with.
+_MODEL = "model."
+_OPTIMIZER = "optimizer."
 
 
 class NonFiniteError(StorytellerError):
@@ -58,7 +61,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     validation: dict[str, float]
     #: What the best epoch is chosen by: see `Evaluation.score`.
     score: float
-    #: Everything about the validation part; a course keeps it of the best epoch only.
+    #: Everything about the validation part; a train state keeps it of the best epoch only.
     evaluation: Evaluation | None = None
 
     @property
@@ -89,8 +92,8 @@ class TrainState(msgspec.Struct, kw_only=True):
         """The best epoch, once there is one."""
         return self.history[self.best_epoch - 1] if self.best_epoch else None
 
-    def add(self, epoch: Epoch) -> bool:
-        """Takes in an epoch; says whether it is the best so far."""
+    def add(self, epoch: Epoch) -> None:
+        """Takes in an epoch."""
         before = self.best
         best = before is None or epoch.rank > before.rank
         forgets = before if best else epoch
@@ -99,7 +102,6 @@ class TrainState(msgspec.Struct, kw_only=True):
             self.history[forgets.number - 1] = msgspec.structs.replace(forgets, evaluation=None)
         if best:
             self.best_epoch = epoch.number
-        return best
 
 
 class Trainer:
@@ -114,12 +116,12 @@ class Trainer:
             StorytellerError: the recipe's precision does not go with the device.
         """
         self.task, self.recipe, self.data, self.device = task, recipe, data, device
-        torch.manual_seed(_epoch_seed(recipe.seed, 0))
+        torch.manual_seed(event_epoch_seed(recipe.seed, 0))
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         self.model = build_model(task, encoder.model).to(device)
         self.label_weights = label_weights(item.labels for item in data.train).to(device)
         self.optimizer = _adamw(self.model, recipe, device)
-        self.course = TrainState()
+        self.train_state = TrainState()
         self._lengths = [len(item.ids) for item in data.train]
         self._autocast = _autocast_dtype(recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
@@ -131,11 +133,13 @@ class Trainer:
 
     def should_stop(self) -> bool:
         """All epochs are done, or patience is at its end."""
-        waited = self.course.epoch - self.course.best_epoch
-        return self.course.epoch >= self.recipe.epochs or (self.course.epoch > 0 and waited >= self.recipe.patience)
+        waited = self.train_state.epoch - self.train_state.best_epoch
+        return self.train_state.epoch >= self.recipe.epochs or (
+            self.train_state.epoch > 0 and waited >= self.recipe.patience
+        )
 
     def run_epoch(self, after_step: Callable[[int, int], None] = lambda done, of: None) -> Epoch:
-        """One pass over the training part in a new order, then validation. `course` does not know of it yet.
+        """One pass over the training part in a new order, then validation.
 
         Args:
             after_step: called with the number of steps done and to do; an exception it raises ends the epoch.
@@ -143,12 +147,12 @@ class Trainer:
         Raises:
             NonFiniteError: a loss or the gradient is no number; the weights are those before that step.
         """
-        number = self.course.epoch + 1
-        seed = _epoch_seed(self.recipe.seed, number)
+        number = self.train_state.epoch + 1
+        seed = event_epoch_seed(self.recipe.seed, number)
         torch.manual_seed(seed)  # for the dropout
         batches = training_order(self._lengths, self.recipe.batch_size, torch.Generator().manual_seed(seed))
-        if self.scaler.is_enabled() and self.course.loss_scale is not None:
-            self.scaler.load_state_dict(self.scaler.state_dict() | {"scale": self.course.loss_scale})
+        if self.scaler.is_enabled() and self.train_state.loss_scale is not None:
+            self.scaler.load_state_dict(self.scaler.state_dict() | {"scale": self.train_state.loss_scale})
         self.model.train()
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
@@ -158,14 +162,14 @@ class Trainer:
             for name, loss in self.step(batch, rate, f"epoch {number}, step {step}").items():
                 sums[name] += loss * len(rows)
             after_step(step, len(batches))
-        self.course.seconds += time.perf_counter() - started
-        self.course.examples += len(self.data.train)
+        self.train_state.seconds += time.perf_counter() - started
+        self.train_state.examples += len(self.data.train)
         if self.scaler.is_enabled():
-            self.course.loss_scale = self.scaler.get_scale()
+            self.train_state.loss_scale = self.scaler.get_scale()
         evaluation = self.evaluate(self.data.validation)
         for name, value in evaluation.losses.items():
             self._require_finite(f"{name} loss", value, f"the validation after epoch {number}")
-        return Epoch(
+        epoch = Epoch(
             number=number,
             train_loss={name: total / len(self.data.train) for name, total in sums.items()},
             validation_loss=evaluation.losses,
@@ -173,6 +177,8 @@ class Trainer:
             score=evaluation.score,
             evaluation=evaluation,
         )
+        self.train_state.add(epoch)
+        return epoch
 
     def step(self, batch: Batch, learning_rate: float, place: str) -> dict[str, float]:
         """One update; the loss of each task before it, unweighted.
@@ -222,6 +228,31 @@ class Trainer:
         """How good the present weights are on a set."""
         return evaluate(self.model, items, self.device, self.label_weights)
 
+    def state(self) -> dict[str, Tensor]:
+        """The weights and the optimizer's moments, by name; with `train_state` they are complete."""
+        tensors = {f"{_MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"{_OPTIMIZER}{name}/{key}"] = value
+        return tensors
+
+    def load_state(self, tensors: Mapping[str, Tensor], train_state: TrainState) -> None:
+        """Goes on from where another trainer of the same task, recipe and encoder stood.
+
+        Raises:
+            KeyError, RuntimeError: a tensor is missing or does not fit.
+        """
+        weights = {name.removeprefix(_MODEL): t for name, t in tensors.items() if name.startswith(_MODEL)}
+        self.model.load_state_dict(weights)
+        parameters = dict(self.model.named_parameters())
+        for name in tensors.keys() - {f"{_MODEL}{name}" for name in weights}:
+            parameter_name, _, key = name.removeprefix(_OPTIMIZER).rpartition("/")
+            parameter = parameters[parameter_name]
+            # AdamW counts its steps on the CPU, except where one fused kernel does everything.
+            apart = key == "step" and not self.optimizer.defaults["fused"]
+            self.optimizer.state[parameter][key] = tensors[name].to("cpu" if apart else parameter.device)
+        self.train_state = train_state
+
     def loss_weight(self, name: str) -> float:
         """What the loss of a task (`event`, `ner`) counts in what is trained."""
         return self.recipe.ner_weight if self.task is Task.JOINT and name == "ner" else 1.0
@@ -261,8 +292,3 @@ def _autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype |
     if precision is Precision.BF16 or (precision is Precision.AUTO and torch.cuda.is_bf16_supported()):
         return torch.bfloat16
     return torch.float16
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of everything random in one epoch; epoch 0 is the first weights."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8])
