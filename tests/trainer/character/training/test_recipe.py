@@ -55,7 +55,7 @@ def test_the_weights_by_head() -> None:
     [
         ("epochs", 0, "at least 1"),
         ("batch_size", -4, "at least 1"),
-        ("accumulate", 0, "from 1 to batch_size, 256"),
+        ("accumulate", 0, "from 1 to batch_size"),
         ("accumulate", 257, "from 1 to batch_size, 256"),
         ("patience", 0, "at least 1"),
         ("lr_patience", -1, "0 or more"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
 import click
@@ -45,12 +44,11 @@ def _recipe_option(name: str, about: Value, defaults: list[Any], presets: Mappin
         if found is None:
             return None
         try:
-            about.check(name, found)
+            return about.checked(name, found)
         except WrongValue as error:
             raise click.BadParameter(str(error), context, parameter) from error
-        return type(default)(found) if isinstance(default, Enum) else found
 
-    kind = click.Choice(list(map(str, about.bound.words))) if about.bound.words else type(default)
+    kind = click.Choice(list(map(str, about.bound.words))) if about.bound.words else about.kind
     return option(
         flag, name, type=kind, default=None, callback=checked, help=f"{about.help} [{shown}]", section=about.section
     )

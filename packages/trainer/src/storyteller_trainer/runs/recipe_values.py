@@ -1,19 +1,25 @@
 """The values of a recipe, each declared once: its default, what it may be, its option and its help.
 
 A recipe is a frozen dataclass whose fields are made by `value` and whose `__post_init__` calls `check_values`.
-recipe_options.py makes the options of a command out of it.
+recipe_options.py makes the options of a command out of it. So a value is checked by its declaration wherever it comes
+from: a command, Python, or the metadata of a run.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from storyteller_schema.common.errors import WrongValue
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Any")
+
+#: What a value of a kind has to be, after "it must be"; kinds of a few words say these instead.
+_KINDS = {int: "a whole number, ", float: "a number, "}
 
 
 class Bound(NamedTuple):
@@ -45,18 +51,25 @@ def one_of(*words: str) -> Bound:
 class Value:
     """What is known about a value beside its name and default."""
 
+    #: bool, int, float, str, or an Enum of words.
+    kind: type[Any]
     flag: str
     help: str
     bound: Bound
     section: str
 
-    def check(self, name: str, found: Any) -> None:
-        """
+    def checked(self, name: str, found: object) -> Any:
+        """What was found, as this kind of value.
+
         Raises:
-            WrongValue: `found` is not what this value may be.
+            WrongValue: it is not what this value may be.
         """
+        kinds = {float: (int, float)}.get(self.kind, str if issubclass(self.kind, Enum) else self.kind)
+        if not isinstance(found, kinds) or (isinstance(found, bool) and self.kind is not bool):
+            raise WrongValue(f"{name} is {found!r}; it must be {_KINDS.get(self.kind, '')}{self.bound.expected}", name)
         if not self.bound.holds(found):
             raise WrongValue(f"{name} is {found!r}; it must be {self.bound.expected}", name)
+        return self.kind(found)
 
 
 def value(default: T, flag: str, bound: Bound, help: str, *, section: str) -> T:
@@ -67,7 +80,7 @@ def value(default: T, flag: str, bound: Bound, help: str, *, section: str) -> T:
         help: what it is, in the help of a command.
         section: the heading under which the help shows it.
     """
-    return field(default=default, metadata={"value": Value(flag, help, bound, section)})
+    return field(default=default, metadata={"value": Value(type(default), flag, help, bound, section)})
 
 
 def values(recipe: Any) -> dict[str, Value]:
@@ -76,9 +89,24 @@ def values(recipe: Any) -> dict[str, Value]:
 
 
 def check_values(recipe: Any) -> None:
-    """
+    """Checks every value of a new recipe, and gives it its kind: 1 is 1.0 where a number may be no whole one.
+
     Raises:
         WrongValue: a value of the recipe is not what it may be.
     """
     for name, each in values(recipe).items():
-        each.check(name, getattr(recipe, name))
+        object.__setattr__(recipe, name, each.checked(name, getattr(recipe, name)))
+
+
+def with_options(recipe: R, options: Mapping[str, object]) -> R:
+    """The same recipe with some values changed; an option of None changes nothing.
+
+    Raises:
+        WrongValue: a recipe has no such value, or it is not what it may be.
+    """
+    known = values(recipe)
+    for name in options:
+        if name not in known:
+            raise WrongValue(f"{name!r} is no value of a recipe; these are: {', '.join(known)}")
+    changed: R = replace(recipe, **{name: found for name, found in options.items() if found is not None})
+    return changed

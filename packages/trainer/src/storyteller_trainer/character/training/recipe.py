@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from storyteller_trainer.runs.recipe_values import (
     check_values,
     one_of,
     value,
+    with_options,
 )
 
-course = partial(value, section="Recipe: course of the training")
+duration = partial(value, section="Recipe: course of the training")
 step = partial(value, section="Recipe: optimizer")
 learning = partial(value, section="Recipe: what is learned from")
 loss = partial(value, section="Recipe: loss")
@@ -32,11 +33,11 @@ loss = partial(value, section="Recipe: loss")
 class Recipe:
     """The values of a training run. The defaults are the reference recipe."""
 
-    epochs: int = course(100, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
+    epochs: int = duration(100, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
 
-    batch_size: int = course(256, "--batch-size", AT_LEAST_1, "Examples in a step.")
+    batch_size: int = duration(256, "--batch-size", AT_LEAST_1, "Examples in a step.")
 
-    accumulate: int = course(
+    accumulate: int = duration(
         1,
         "--accumulate",
         Bound(lambda value: value >= 1, "from 1 to batch_size"),
@@ -45,20 +46,20 @@ class Recipe:
     """The gradient of a batch is added up from that of this many parts, which one process computes one after the other
     and several divide among themselves. It changes nothing but how sums are rounded."""
 
-    patience: int = course(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
+    patience: int = duration(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
 
-    min_delta: float = course(
+    min_delta: float = duration(
         1e-4, "--min-delta", AT_LEAST_0, "The smallest improvement of the loss that counts for --patience."
     )
 
-    seed: int = course(
+    seed: int = duration(
         42,
         "--seed",
         Bound(lambda value: 0 <= value < 2**63, "0 or more, and below 2**63"),
         "Of split, first weights, order and dropout.",
     )
 
-    val_fraction: float = course(0.2, "--val-fraction", BETWEEN_0_AND_1, "Share of the examples to validate on.")
+    val_fraction: float = duration(0.2, "--val-fraction", BETWEEN_0_AND_1, "Share of the examples to validate on.")
 
     optimizer: str = step(
         "adamw", "--optimizer", one_of("adamw", "muon"), "adamw, or muon with adamw for what is no hidden matrix."
@@ -122,11 +123,11 @@ class Recipe:
     saved."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.accumulate <= max(self.batch_size, 1):
+        check_values(self)
+        if self.accumulate > self.batch_size:
             raise WrongValue(
                 f"accumulate is {self.accumulate!r}; it must be from 1 to batch_size, {self.batch_size}", "accumulate"
             )
-        check_values(self)
         if not any(self.head_weights.values()):
             raise WrongValue(
                 f"action_weight is {self.action_weight!r}; it must be above 0 for at least one head", *_WEIGHTS
@@ -137,13 +138,13 @@ class Recipe:
         """Head name to its weight in the loss, in wire order."""
         return {name.removesuffix("_weight"): getattr(self, name) for name in _WEIGHTS}
 
-    def with_options(self, **options: Any) -> Recipe:
+    def with_options(self, **options: object) -> Recipe:
         """The same with some values changed; an option of None changes nothing.
 
         Raises:
-            WrongValue: a value is out of its range.
+            WrongValue: there is no such value, or it is not what it may be.
         """
-        return replace(self, **{name: value for name, value in options.items() if value is not None})
+        return with_options(self, options)
 
     def as_dict(self) -> dict[str, Any]:
         """Every value by its name, for a checkpoint's metadata."""

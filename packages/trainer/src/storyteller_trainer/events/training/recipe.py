@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.runs.recipe_values import (
@@ -18,9 +17,10 @@ from storyteller_trainer.runs.recipe_values import (
     check_values,
     one_of,
     value,
+    with_options,
 )
 
-course = partial(value, section="Recipe: course of the training")
+duration = partial(value, section="Recipe: course of the training")
 step = partial(value, section="Recipe: optimizer and loss")
 
 
@@ -38,23 +38,23 @@ class Precision(StrEnum):
 class Recipe:
     """The values of a training run. The defaults suit a base-size encoder on an accelerator."""
 
-    epochs: int = course(5, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
+    epochs: int = duration(5, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
     """The learning rate falls to 0 over all of them."""
 
-    batch_size: int = course(32, "--batch-size", AT_LEAST_1, "Sentences in a step.")
+    batch_size: int = duration(32, "--batch-size", AT_LEAST_1, "Sentences in a step.")
 
-    patience: int = course(3, "--patience", AT_LEAST_1, "Stop after this many epochs without a better score.")
+    patience: int = duration(3, "--patience", AT_LEAST_1, "Stop after this many epochs without a better score.")
     """On the validation part."""
 
-    seed: int = course(
+    seed: int = duration(
         42, "--seed", Bound(lambda value: value >= 0, "0 or more"), "Of split, new weights, order and dropout."
     )
 
-    split: Strategy = course(  # noqa: RUF009 - a field
+    split: Strategy = duration(  # noqa: RUF009 - a field
         Strategy.RANDOM, "--split", one_of(*Strategy), "How the part is drawn that chooses the epoch."
     )
 
-    precision: Precision = course(  # noqa: RUF009 - a field
+    precision: Precision = duration(  # noqa: RUF009 - a field
         Precision.AUTO, "--precision", one_of(*Precision), "Half precision is for CUDA only."
     )
     """Floats of the forward and backward pass."""
@@ -74,13 +74,13 @@ class Recipe:
     def __post_init__(self) -> None:
         check_values(self)
 
-    def with_options(self, **options: Any) -> Recipe:
+    def with_options(self, **options: object) -> Recipe:
         """The same with some values changed; an option of None changes nothing.
 
         Raises:
-            WrongValue: a value is out of its range.
+            WrongValue: there is no such value, or it is not what it may be.
         """
-        return replace(self, **{name: value for name, value in options.items() if value is not None})
+        return with_options(self, options)
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Linear warm-up to the peak, then linear decay towards 0; `step` counts from 1 to `steps`."""
