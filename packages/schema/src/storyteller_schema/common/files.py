@@ -255,7 +255,8 @@ def _made(place: Path, *, folder: bool) -> tuple[Path, int]:
     start = f".{_short(place.name)}."
     while True:
         if folder:
-            path = Path(tempfile.mkdtemp(prefix=start, suffix=_END, dir=place.parent))
+            # By its name: Python 3.12 and newer answer with an absolute path, and messages say what the user said.
+            path = place.parent / Path(tempfile.mkdtemp(prefix=start, suffix=_END, dir=place.parent)).name
             lock = os.open(path, os.O_RDONLY)
         else:
             lock, name = tempfile.mkstemp(prefix=start, suffix=_END, dir=place.parent)
