@@ -11,16 +11,18 @@ import msgspec
 import pytest
 import torch
 from storyteller_trainer.character.data.dataset import CharacterDataset
+from storyteller_trainer.character.model.checkpoint import load_checkpoint
 from storyteller_trainer.character.training import run as character_run
 from storyteller_trainer.character.training import train as character_train
 from storyteller_trainer.character.training.run_folder import LastMetadata
 from storyteller_trainer.events.data.dataset import EventDataset
+from storyteller_trainer.events.model.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.training import run as events_run
 from storyteller_trainer.events.training import train as events_train
 from storyteller_trainer.events.training.run_folder import RunState
 from storyteller_trainer.runs.run_files import BEST, HISTORY, LAST
-from storyteller_trainer.runs.tensor_file import read_metadata, read_tensors
+from storyteller_trainer.runs.tensor_file import read_metadata, read_tensors, save_tensors
 
 CPU = torch.device("cpu")
 
@@ -43,6 +45,9 @@ class RunKind:
     """Of a complete run."""
 
     begin: Callable[..., Any]
+    load: Callable[[Path], Any]
+    """Reads the best checkpoint of a run folder."""
+
     options: dict[str, Any] = field(default_factory=dict)
 
     def train(self, folder: str, *, resume: bool = False, **more: Any) -> Any:
@@ -92,6 +97,7 @@ def character_kind(data: CharacterDataset, preset: str) -> RunKind:
         last_kind=LastMetadata,
         files={"best.safetensors", "history.jsonl", "last.safetensors", "run.json"},
         begin=begin,
+        load=load_checkpoint,
         options={"epochs": 3, "batch_size": 64},
     )
 
@@ -115,6 +121,7 @@ def event_kind(data: EventDataset, encoder: str) -> RunKind:
         | {"config.json", "tokenizer.json"}
         | held_out,
         begin=begin,
+        load=load_event_checkpoint,
         options={"epochs": 3, "batch_size": 16, "learning_rate": 3e-3},
     )
 
@@ -124,3 +131,30 @@ def without(metadata: Any, *names: str) -> msgspec.Struct:
     known = {name: value for name, value in msgspec.to_builtins(metadata).items() if name not in names}
     former = msgspec.defstruct("Former", [(name, Any) for name in known])
     return former(**known)
+
+
+def spoil(path: Path, kind: type[Any], how: str) -> str:
+    """Spoils the weights of a checkpoint file; returns what is to be said about it, as a pattern.
+
+    Args:
+        how: `flipped bit`, `nan`, or `bf16`; all but the first with a checksum that is right.
+    """
+    if how == "flipped bit":
+        content = bytearray(path.read_bytes())
+        content[-1000] ^= 4
+        path.write_bytes(content)
+        return f"{path.name}: damaged or changed since it was written"
+    tensors, metadata = read_tensors(path, kind)
+    name = next(name for name, tensor in tensors.items() if name.endswith("weight") and tensor.dim() == 2)
+    if how == "nan":
+        tensors[name][0, 0] = float("nan")
+        told = rf"1 of \d+ values of {name} are not finite numbers"
+    else:
+        tensors[name] = tensors[name].to(torch.bfloat16)
+        told = f"{name} holds bfloat16, and the network has float32 there"
+    save_tensors(path, tensors, metadata)
+    return f"{path.name}: {told}"
+
+
+#: What `spoil` does.
+SPOILT = ("flipped bit", "nan", "bf16")

@@ -19,6 +19,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from failing_disk import refuse_new_files
+from run_kinds import SPOILT, spoil
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.character.file_metadata import ALIGNED, EPOCH, LOSS, ROUNDED_BY
 from storyteller_exporter.character.reference_model import aligned
@@ -33,8 +34,9 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, fingerprint
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS, decode_outputs
-from storyteller_trainer.character.model.checkpoint import load_checkpoint
+from storyteller_trainer.character.model.checkpoint import CheckpointMetadata, load_checkpoint
 from storyteller_trainer.character.model.network import PARAMETERS
+from storyteller_trainer.runs.run_files import BEST
 from verified import change
 
 BINARY = ["speech.occurs", "emotion.awareness_shift"]
@@ -277,6 +279,21 @@ def test_unwritable_target_is_a_clear_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorytellerError, match="cannot write here"):
         export_character(run, tmp_path / "file" / "model.onnx")
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("how", SPOILT)
+def test_spoilt_weights_are_not_exported_over_a_good_file(
+    make_run: Callable[..., Path], exported: Path, tmp_path: Path, how: str
+) -> None:
+    run = make_run()
+    told = spoil(run / BEST, CheckpointMetadata, how)
+    target = tmp_path / CHARACTER.file_name
+    target.write_bytes(exported.read_bytes())
+    with pytest.raises(StorytellerError, match=told):
+        export_character(run, target)
+    assert target.read_bytes() == exported.read_bytes()
+    assert CliRunner().invoke(verify_onnx, [str(target), "--checkpoint", str(run)]).exit_code == 1
 
 
 def test_missing_and_foreign_checkpoints_are_refused(make_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
+from run_kinds import SPOILT, spoil
 from storyteller_exporter.checks.verification_report import Status, Verdict, Verification
 from storyteller_exporter.commands import verify_onnx
 from storyteller_exporter.commands.export_event_classifier import main
@@ -27,6 +28,8 @@ from storyteller_exporter.verify.files import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
 from storyteller_schema.contract.fingerprint import event_fingerprint
+from storyteller_trainer.events.model.checkpoint import EventMetadata
+from storyteller_trainer.runs.run_files import BEST
 from tokenizers import Tokenizer
 
 FILES = ["event_classifier.onnx", "ner_classifier.onnx", "tokenizer.json"]
@@ -99,6 +102,20 @@ def test_tokenizer_that_pads_and_cuts_is_normalised(make_event_run: Callable[...
     assert written.truncation is None
     for report in verify(tmp_path / "out"):
         assert status(report, "tokenizer") is Status.OK
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("how", SPOILT)
+def test_spoilt_weights_are_not_exported_over_good_files(
+    event_folder: Path, make_event_run: Callable[..., Path], tmp_path: Path, how: str
+) -> None:
+    told = spoil(make_event_run(tmp_path / "runs", "event") / BEST, EventMetadata, how)
+    make_event_run(tmp_path / "runs", "ner")
+    target = copy_folder(event_folder, tmp_path / "models")
+    before = {name: (target / name).read_bytes() for name in FILES}
+    with pytest.raises(StorytellerError, match=told):
+        export_events(tmp_path / "runs", target)
+    assert {name: (target / name).read_bytes() for name in FILES} == before
 
 
 def test_more_than_128_tokens_are_refused_by_the_file_itself(event_folder: Path) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from run_kinds import Killed, RunKind, without
+from run_kinds import SPOILT, Killed, RunKind, spoil, without
+from safetensors import safe_open
+from safetensors.torch import save_file
 from storyteller_schema.common import files
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.runs import threads
@@ -173,6 +175,39 @@ def test_tensors_that_do_not_fit_are_refused(kind: RunKind) -> None:
         save_tensors(Path("run") / LAST, kept | spoilt, metadata)
         with pytest.raises(StorytellerError, match=r"last\.safetensors: its tensors do not fit the network"):
             kind.train("run", resume=True)
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_spoilt_weights_are_refused_by_load_and_by_resume(kind: RunKind, how: str) -> None:
+    stopped_after_one_epoch(kind)
+    best, last = Path("run") / BEST, Path("run") / LAST
+    sound = last.read_bytes()
+    told = spoil(last, kind.last_kind, how)
+    spoilt = last.read_bytes()
+    with pytest.raises(StorytellerError, match=told):
+        kind.train("run", resume=True)
+    assert (last.read_bytes(), len(rows("run"))) == (spoilt, 1), "what is there stays as it is"
+    last.write_bytes(sound)
+    kind.load(Path("run"))
+    told = spoil(best, type(kind.load(Path("run")).metadata), how)
+    with pytest.raises(StorytellerError, match=told):
+        kind.load(Path("run"))
+
+
+def test_a_run_of_a_version_without_checksums_is_loaded_and_goes_on(kind: RunKind) -> None:
+    kind.train("whole")
+    stopped_after_one_epoch(kind)
+    for name in (BEST, LAST):
+        path = Path("run") / name
+        with safe_open(path, framework="pt") as file:
+            (header,) = file.metadata().values()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        content = json.loads(header)
+        del content["sha256"]
+        save_file(tensors, path, {"storyteller": json.dumps(content)})
+    assert kind.load(Path("run")).metadata.epoch == 1
+    kind.train("run", resume=True)
+    assert kind.results("run") == kind.results("whole")
 
 
 # --- a folder that is in use ------------------------------------------------------------------------------------------

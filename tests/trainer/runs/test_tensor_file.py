@@ -83,6 +83,64 @@ def test_a_file_cut_in_half_is_refused(tmp_path: Path) -> None:
         read_tensors(path, Note)
 
 
+def test_no_flipped_bit_passes_for_content(tmp_path: Path) -> None:
+    """Of the whole file: the length, the header with the metadata and the checksum, the values."""
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"x": torch.arange(3.0), "n": torch.tensor([1, 2])}, Note("note", 0.5))
+    sound = path.read_bytes()
+    tensors, note = read_tensors(path, Note)
+    passed = 0
+    for position in range(len(sound)):
+        for bit in range(8):
+            path.write_bytes(sound[:position] + bytes([sound[position] ^ 1 << bit]) + sound[position + 1 :])
+            try:
+                found, told = read_tensors(path, Note)
+            except StorytellerError:
+                continue
+            passed += 1
+            assert told == note
+            assert found.keys() == tensors.keys()
+            assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    assert passed < 8 * 30, "the key of the checksum, at most, and blanks"
+
+
+def test_a_flipped_bit_is_told_with_both_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"x": torch.ones(100)}, Note("n", 1.0))
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(
+        StorytellerError, match=r"a\.safetensors: damaged or changed .* is \w{64}, and \w{64} was noted"
+    ):
+        read_tensors(path, Note)
+    assert read_metadata(path, Note) == Note("n", 1.0), "without the tensors there is nothing to compare with"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"n": torch.ones(2, dtype=torch.int64), "x": torch.tensor([1.0, value, value])}, Note("n", 1.0))
+    with pytest.raises(StorytellerError, match=r"a\.safetensors: 2 of 3 values of x are not finite numbers; train"):
+        read_tensors(path, Note)
+
+
+def test_a_file_of_an_earlier_version_has_no_checksum_and_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.ones(1)}, path, {"storyteller": '{"text":"n","number":1.0}'})
+    assert read_tensors(path, Note) == ({"x": torch.ones(1)}, Note("n", 1.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32])
+def test_weights_of_another_type_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    weights = CharacterModel().state_dict()
+    spoilt = weights | {"trunk.0.bias": weights["trunk.0.bias"].to(dtype)}
+    save_tensors(tmp_path / BEST, spoilt, metadata())
+    told = f"trunk.0.bias holds {str(dtype).removeprefix('torch.')}, and the network has float32 there"
+    with pytest.raises(StorytellerError, match=told):
+        load_checkpoint(tmp_path)
+
+
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"x": torch.ones(1)}, tmp_path / "a", {"format": "pt"})
     with pytest.raises(StorytellerError, match="not a checkpoint of this trainer"):

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from storyteller_trainer.runs.history import HistoryRow
 from storyteller_trainer.runs.run_files import BEST, HISTORY, LAST, SUMMARY
-from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
+from storyteller_trainer.runs.tensor_file import read_tensors, require_dtypes, save_tensors
 from storyteller_trainer.runs.trainer import Epoch, Trainer
 
 E = TypeVar("E", bound=Epoch)
@@ -113,6 +113,7 @@ class RunFolder(ABC, Generic[E, L]):
         self.sweep()
         path = self.path / LAST
         tensors, saved = read_tensors(path, self.last_kind)
+        require_dtypes(path, tensors, self._trainer.state())
         try:
             self.restore(tensors, saved)
         except (KeyError, RuntimeError) as error:

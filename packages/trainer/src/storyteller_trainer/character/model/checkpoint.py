@@ -18,7 +18,7 @@ from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_trainer.character.model.metrics import Metrics
 from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.runs.run_files import best_of
-from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
+from storyteller_trainer.runs.tensor_file import read_tensors, require_dtypes, save_tensors
 
 #: What only training needs stands beside the weights in `last.safetensors`, under names that begin with this.
 STATE_PREFIX = "training."
@@ -71,7 +71,8 @@ def load_checkpoint(path: StrPath) -> Checkpoint:
     """Reads a run folder (its best) or one checkpoint file (`best` or `last`).
 
     Raises:
-        StorytellerError: nothing is there, the file is damaged, or it belongs to another contract.
+        StorytellerError: nothing is there, the file is damaged, its weights are not finite or not the network's, or it
+            belongs to another contract.
     """
     path = Path(path)
     file = best_of(path)
@@ -79,6 +80,7 @@ def load_checkpoint(path: StrPath) -> Checkpoint:
     check_fingerprint(file, metadata.schema_fingerprint)
     model = CharacterModel()
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE_PREFIX)}
+    require_dtypes(file, weights, model.state_dict())
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -23,7 +23,7 @@ from storyteller_trainer.events.model.classifiers import Model, Task, build_mode
 from storyteller_trainer.events.model.encoders import Encoder, encoder_from_config
 from storyteller_trainer.events.model.tokenizer import read_tokenizer
 from storyteller_trainer.runs.run_files import BEST
-from storyteller_trainer.runs.tensor_file import package_versions, read_tensors, save_tensors
+from storyteller_trainer.runs.tensor_file import package_versions, read_tensors, require_dtypes, save_tensors
 
 ENCODER_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -91,8 +91,8 @@ def load_event_checkpoint(path: StrPath) -> EventCheckpoint:
     """Loads the best checkpoint of a run, with what lies beside it in the folder.
 
     Raises:
-        StorytellerError: a file is missing or broken, the files do not belong together, or the model was trained for
-            another event contract than this one.
+        StorytellerError: a file is missing or broken, the files do not belong together, a weight is not finite, or the
+            model was trained for another event contract than this one.
     """
     path = Path(path)
     tensors, metadata = read_tensors(path / BEST, EventMetadata)
@@ -106,6 +106,7 @@ def load_event_checkpoint(path: StrPath) -> EventCheckpoint:
         raise StorytellerError(f"{path / TOKENIZER}: not the tokenizer that {BEST} was trained with; train again")
     with torch.random.fork_rng(devices=[]):  # the random weights made here are replaced at once
         model = build_model(metadata.task, encoder_from_config(path))
+    require_dtypes(path / BEST, tensors, model.state_dict())
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

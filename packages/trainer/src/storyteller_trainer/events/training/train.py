@@ -247,10 +247,12 @@ class Trainer:
         parameters = dict(self.model.named_parameters())
         for name in tensors.keys() - {f"{_MODEL}{name}" for name in weights}:
             parameter_name, _, key = name.removeprefix(_OPTIMIZER).rpartition("/")
-            parameter = parameters[parameter_name]
+            parameter, found = parameters[parameter_name], tensors[name]
+            if found.dtype != parameter.dtype or (key != "step" and found.shape != parameter.shape):
+                raise RuntimeError(f"{name} is {list(found.shape)} {found.dtype}")
             # AdamW counts its steps on the CPU, except where one fused kernel does everything.
             apart = key == "step" and not self.optimizer.defaults["fused"]
-            self.optimizer.state[parameter][key] = tensors[name].to("cpu" if apart else parameter.device)
+            self.optimizer.state[parameter][key] = found.to("cpu" if apart else parameter.device)
         self.train_state = train_state
 
     def loss_weight(self, name: str) -> float:
