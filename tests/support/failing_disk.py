@@ -90,7 +90,7 @@ def at_every_write(work: Callable[[], object], check: Callable[[int, Exception],
 
 
 def refuse_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As read-only folders do, for root too: nothing can be made in a named folder, only in the system's own."""
+    """As read-only folders do, for root too: no temporary file can be made in a folder that is named."""
     for name in ("mkstemp", "mkdtemp"):
         genuine = getattr(tempfile, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -38,6 +39,18 @@ def test_both_readers_say_the_same_of_a_line_that_is_no_json(
         (problem,) = problems
         assert (problem.line, problem.kind, problem.field, problem.expected) == (7, kind, "", expected)
         assert found in problem.found
+
+
+NO_JSON = [b'{"a": 1,}\n', b'{"a" 1}\n', b"{\n", b'{"a": 1} 2\n', b'{"a": "b\n', b"nul\n", b"{'a': 1}\n", b'{"a": tru']
+
+
+@pytest.mark.parametrize("line", NO_JSON)
+def test_no_line_but_that_of_the_file_is_named(line: bytes) -> None:
+    of_character, of_event = list(diagnose_line(line, 7)), parse_line(line, 7)
+    assert isinstance(of_event, list)
+    for (problem,) in (of_character, of_event):
+        assert re.findall(r"line \d+", str(problem)) == ["line 7"]
+        assert "column" not in str(problem)
 
 
 def test_nesting_too_deep_to_be_read_is_a_fault_of_the_text() -> None:

@@ -89,11 +89,13 @@ def test_gzip_byte_order_mark_and_blank_lines_are_read(tmp_path: Path, record: J
 
 
 def test_repeated_ids_and_texts_are_noticed(write_lines: Write, record: Json) -> None:
-    path = write_lines(record, record | {"text": "Zoë gives the crown to Mara!"}, record)
+    other = {"text": "Zoë gives the crown to Mara!"}
+    decomposed = {"text": "Zoe\u0308 gives the crown to Mara! ", "entities": []}
+    path = write_lines(record, record | other, record, record | decomposed)
     notices = load_events(path).notices
     assert notices == [
-        f"{path}: 2 examples have the id of an earlier one",
-        f"{path}: 1 examples have the text of an earlier one",
+        f"{path}: 3 examples have the id of an earlier one",
+        f"{path}: 2 examples have the text of an earlier one",
     ]
 
 
@@ -154,6 +156,15 @@ def changed(record: Json, path: str, value: Any) -> Json:
             ProblemKind.OFFSETS,
             "24-99 gives as bytes outside the text and as characters outside the text; the entity's own text is 'Mara'",
         ),
+        (
+            "entities.0",
+            {"start": 0, "end": 3, "text": "Zo\ufffd", "category": "CHARACTER", "role": "Actor"},
+            ProblemKind.OFFSETS,
+            "0-3 gives as bytes 'Zo\ufffd', which cuts a character and as characters 'Zoë'; "
+            "the entity's own text is 'Zo\ufffd'",
+        ),
+        ("entities.2.category", "P" * 100_000, ProblemKind.VALUE, "unknown value: 'PPPPP"),
+        ("entities.1.text", "c" * 100_000, ProblemKind.OFFSETS, "the entity's own text is 'ccccc"),
         ("entities.0.end", 0, ProblemKind.OFFSETS, "line 1: entities[0]: offsets do not give the text: 0-0"),
         ("entities.0.start", -1, ProblemKind.OFFSETS, "line 1: entities[0]: offsets do not give the text: -1-4"),
         (
@@ -173,6 +184,7 @@ def test_every_fault_of_a_record_is_told(
         load_events(file)
     assert str(file) in str(caught.value)
     assert told in str(caught.value)
+    assert len(str(caught.value)) < 700
 
 
 def test_entities_that_need_different_readings_are_told(write_lines: Write, record: Json) -> None:
@@ -202,6 +214,22 @@ def test_lines_that_are_no_records_are_told(
     assert dict(found.problems.counts) == {kind: 1}
     assert found.problems.first[0].line == 2
     assert len(found.examples) == 1
+
+
+@pytest.mark.parametrize("entity", ["Zo\ufffd", "\ufffd", "\ufffdë", "oë"])
+@pytest.mark.parametrize("text", ["Zoë waits.", "Zo\ufffd waits.", "Zo\ufffd\ufffd waits.", "🙂ë waits."])
+def test_no_record_is_accepted_whose_entity_is_not_where_it_says(write_lines: Write, text: str, entity: str) -> None:
+    """By a slow reading: bytes and characters are tried apart, and none that cuts a character."""
+    source = text.encode()
+    for start in range(6):
+        for end in range(start + 1, 9):
+            named = {"start": start, "end": end, "text": entity, "category": "OBJECT", "role": "Actor"}
+            line = {"id": "1", "text": text, "register": "player", "event_kinds": ["SpeechAct"], "entities": [named]}
+            right = source[start:end] == entity.encode() or text[start:end] == entity
+            found = inspect(write_lines(line))
+            assert (len(found.examples) == 1) is right, (start, end)
+            for one in (entity for example in found.examples for entity in example.entities):
+                assert source[one.start : one.end].decode() == entity
 
 
 def test_all_problems_are_counted_and_twenty_kept(write_lines: Write, record: Json) -> None:

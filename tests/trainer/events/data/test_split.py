@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import unicodedata
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.events import EventKind, Register
-from storyteller_trainer.events.data.example import EventExample
-from storyteller_trainer.events.data.skeleton import split_group
+from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
+from storyteller_trainer.events.data.example import Entity, EventExample
+from storyteller_trainer.events.data.skeleton import split_group, text_key
 from storyteller_trainer.events.data.split import Split, split
 from storyteller_trainer.events.data.strategy import Strategy
 
@@ -100,3 +104,85 @@ def test_too_little_variety_is_an_error() -> None:
     same = [example(i, "I wait.") for i in range(50)]
     with pytest.raises(StorytellerError, match="part of the split is empty: 50 examples have 1 skeletons"):
         split(same, Strategy.RANDOM, seed=1)
+
+
+# --- equal texts, however they are written and annotated
+
+
+def annotated(number: int, text: str, *entities: str, template: str | None = None) -> EventExample:
+    found = [
+        Entity(
+            start=len(text[: text.index(name)].encode()),
+            end=len(text[: text.index(name) + len(name)].encode()),
+            text=name,
+            category=EntityCategory.CHARACTER,
+            role=EntityRole.ACTOR,
+        )
+        for name in entities
+    ]
+    return EventExample(
+        id=str(number),
+        text=text,
+        register=Register.PLAYER,
+        event_kinds=[list(EventKind)[number // 2 % 8]],
+        entities=found,
+        template=template,
+    )
+
+
+def pairs(change: Callable[[str], str], second: Callable[[int], dict[str, Any]]) -> list[EventExample]:
+    """240 sentences, each twice: as it is, and changed, with other annotations or another template."""
+    made = []
+    for number in range(240):
+        text = f"Zoë{number} sees Mara{number} in place {'abcdefghij'[number % 10]}{'klmnopqrst'[number // 24]}"
+        made.append(annotated(2 * number, text, f"Zoë{number}", f"Mara{number}"))
+        options = second(number)
+        names = options.pop("entities", (f"Zoë{number}",))
+        made.append(annotated(2 * number + 1, change(text), *map(change, names), **options))
+    return made
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "as it is": lambda text: text,
+    "a blank at the end": lambda text: f"{text} " if " " in text else text,
+    "blanks around": lambda text: f"\u3000\t{text}\u00a0" if " " in text else text,
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+}
+SECONDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "annotated otherwise": lambda number: {},
+    "a template on one of two": lambda number: {"template": f"t{number % 30}"},
+    "no entity": lambda number: {"entities": ()},
+}
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("second", SECONDS)
+def test_equal_texts_are_on_one_side_of_every_part(change: str, second: str, strategy: Strategy) -> None:
+    parts = split(pairs(CHANGES[change], SECONDS[second]), strategy, seed=5)
+    texts = {part: {unicodedata.normalize("NFC", one.text).strip() for one in getattr(parts, part)} for part in PARTS}
+    groups = {part: skeletons(getattr(parts, part)) for part in PARTS}
+    for one, other in combinations(PARTS, 2):
+        assert texts[one].isdisjoint(texts[other]), (one, other)
+    for part in ("train", "validation", "random"):
+        assert groups["skeletons"].isdisjoint(groups[part]), part
+
+
+def test_upper_and_lower_case_may_be_parted() -> None:
+    assert text_key("Zoë waits.") != text_key("zoë waits.")
+    assert text_key(" Zoë waits.\n") == text_key("Zoe\u0308 waits.")
+    assert text_key("Zoë  waits.") != text_key("Zoë waits.")
+
+
+def test_where_no_text_is_shared_the_split_is_what_it_was(many: list[EventExample]) -> None:
+    """A literal: reported scores are of this split. Another one makes another version of every result."""
+    held = sorted(skeletons(split(many, Strategy.RANDOM, seed=42).skeletons))
+    assert len(held) == 52
+    assert held[::10] == [
+        "ActionOccurrence.narrator.13",
+        "EmotionalExpression.narrator.5",
+        "InformationTransfer.narrator.12",
+        "RelationalShift.player.12",
+        "SpeechAct.narrator.7",
+        "StateAssertion.player.18",
+    ]

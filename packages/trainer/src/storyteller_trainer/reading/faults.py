@@ -40,8 +40,15 @@ def text_fault(line: bytes, complaint: Exception) -> Fault:
         found = f"byte {line[error.start]:#04x} at byte {error.start} of the line"
         return Fault(ProblemKind.ENCODING, "", found, "save the file as UTF-8")
     if line.endswith(b"\n"):
-        return Fault(ProblemKind.JSON, "", shorten(str(complaint)), "one JSON object a line is expected")
-    return Fault(ProblemKind.TRUNCATED, "", shorten(str(complaint)), "the last line is incomplete: copy the file again")
+        return Fault(ProblemKind.JSON, "", _said(complaint), "one JSON object a line is expected")
+    return Fault(ProblemKind.TRUNCATED, "", _said(complaint), "the last line is incomplete: copy the file again")
+
+
+def _said(complaint: Exception) -> str:
+    """The standard library counts lines within the line, which would be taken for those of the file."""
+    if isinstance(complaint, json.JSONDecodeError):
+        return f"{complaint.msg} at character {complaint.pos + 1} of the line"
+    return shorten(str(complaint))
 
 
 def reason_and_path(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -23,6 +23,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
 #: Bytes read at once. Python's own 8 KiB hold two lines of a training file, so that most are put together from pieces.
 _BUFFER = 1 << 18
+#: Bytes of a line, its end included; a line of ours has some 10,000. What is longer is no JSONL, whatever it is, and is
+#: not read into memory to say so.
+MAX_LINE = 16 << 20
 
 
 class DataGoneError(Exception):
@@ -80,7 +83,7 @@ def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
     Whether a file is gzip is told by its first bytes, whatever its name is.
 
     Raises:
-        StorytellerError: the file cannot be read, or its compression is damaged or cut off.
+        StorytellerError: the file cannot be read, its compression is damaged or cut off, or a line is too long.
     """
     path = Path(path)
     with _opened(path) as raw:
@@ -89,7 +92,11 @@ def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
         file = gzip.GzipFile(fileobj=raw) if packed else raw
         number = 0
         try:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+                if len(line) > MAX_LINE:
+                    raise StorytellerError(
+                        f"{path}: line {number}: longer than {MAX_LINE >> 20} MiB; one JSON object a line is expected"
+                    )
                 if number == 1:
                     line = line.removeprefix(_UTF8_BOM)
                 if not line.isspace() and line:
@@ -97,6 +104,10 @@ def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise StorytellerError(
                 f"{path}: the gzip data is damaged or cut off after line {number} ({error}); copy the file again"
+            ) from error
+        except OSError as error:
+            raise StorytellerError(
+                f"{path}: cannot be read after line {number}: {error.strerror or error}; copy the file again"
             ) from error
 
 

@@ -12,6 +12,7 @@ from storyteller_schema.common.hints import hint
 
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.line_parser import EventLine, OffsetUnit, parse_line
+from storyteller_trainer.events.data.skeleton import text_key
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file, numbered_lines, sha256
 from storyteller_trainer.reading.problems import ProblemLog
 
@@ -32,12 +33,13 @@ class EventDataset:
     @property
     def notices(self) -> list[str]:
         """What is allowed and yet worth knowing, a line each."""
-        lines = []
-        for name in ("id", "text"):
-            repeated = len(self.examples) - len({getattr(example, name) for example in self.examples})
-            if repeated:
-                lines.append(f"{self.path}: {repeated} examples have the {name} of an earlier one")
-        return lines
+        seen = {"id": {example.id for example in self.examples}}
+        seen |= {"text": {text_key(example.text) for example in self.examples}}
+        return [
+            f"{self.path}: {len(self.examples) - len(different)} examples have the {name} of an earlier one"
+            for name, different in seen.items()
+            if len(different) < len(self.examples)
+        ]
 
 
 @dataclass

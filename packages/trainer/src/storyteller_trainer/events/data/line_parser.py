@@ -78,13 +78,16 @@ def parse_line(line: bytes, number: int) -> EventLine | list[Problem]:
 
 
 def _slice(entity: Entity, text: str, source: bytes, reading: OffsetUnit) -> str | None:
-    """The stretch that the offsets name; None where they name none."""
+    """The stretch that the offsets name; None where they lie outside the text, or inside a character."""
     size = len(source) if reading is OffsetUnit.BYTES else len(text)
     if not 0 <= entity.start < entity.end <= size:
         return None
     if reading is OffsetUnit.CHARACTERS:
         return text[entity.start : entity.end]
-    return source[entity.start : entity.end].decode(errors="replace")
+    try:
+        return source[entity.start : entity.end].decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _content_problems(example: EventExample, number: int) -> Iterator[Problem]:
@@ -108,8 +111,8 @@ def _content_problems(example: EventExample, number: int) -> Iterator[Problem]:
                 line=number,
                 kind=ProblemKind.OVERLAP,
                 field=f"entities[{second}]",
-                found=f"{after.text!r} {after.start}-{after.end} and entities[{first}] {before.text!r} "
-                f"{before.start}-{before.end}",
+                found=f"{shorten(repr(after.text))} {after.start}-{after.end} and entities[{first}] "
+                f"{shorten(repr(before.text))} {before.start}-{before.end}",
                 expected="each stretch of the text may belong to one entity only",
             )
 
@@ -122,7 +125,7 @@ def _offset_problems(example: EventExample, number: int) -> Iterator[Problem]:
     for index in wrong or range(len(slices)):
         entity = example.entities[index]
         readings = " and ".join(
-            f"as {reading} {'outside the text' if found is None else repr(found)}"
+            f"as {reading} {_no_stretch(entity, source, reading) if found is None else shorten(repr(found))}"
             for reading, found in slices[index].items()
         )
         yield Problem(
@@ -130,9 +133,17 @@ def _offset_problems(example: EventExample, number: int) -> Iterator[Problem]:
             kind=ProblemKind.OFFSETS,
             field=f"entities[{index}]",
             found=f"{entity.start}-{entity.end} gives {readings}",
-            expected=f"the entity's own text is {entity.text!r}"
+            expected=f"the entity's own text is {shorten(repr(entity.text))}"
             + ("" if wrong else "; no one reading fits all entities of this record"),
         )
+
+
+def _no_stretch(entity: Entity, source: bytes, reading: OffsetUnit) -> str:
+    """Why the offsets name no stretch of the text."""
+    if reading is OffsetUnit.CHARACTERS or not 0 <= entity.start < entity.end <= len(source):
+        return "outside the text"
+    found = source[entity.start : entity.end]
+    return f"{shorten(repr(found.decode(errors='replace')))}, which cuts a character"
 
 
 def _decode_fault(line: bytes, error: Exception) -> Fault:
@@ -146,7 +157,7 @@ def _decode_fault(line: bytes, error: Exception) -> Fault:
     key = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
     if what.startswith("Invalid enum value") and key in _ENUMS:
         expected = f"one of {', '.join(_ENUMS[key].labels())} is expected"
-        return Fault(ProblemKind.VALUE, path, what.removeprefix("Invalid enum value "), expected)
+        return Fault(ProblemKind.VALUE, path, shorten(what.removeprefix("Invalid enum value ")), expected)
     expected, _, found = what.partition(", got ")
     expected = f"{expected[0].lower()}{expected[1:]}".replace("`", "")
     return Fault(ProblemKind.TYPE, path, _value_at(line, path) or found.strip("`"), expected)

@@ -1,7 +1,9 @@
-"""What is left of a text when its entities are taken out: the measure of whether two texts say the same thing."""
+"""When two sentences are the same, and when they say the same thing: by their text, and by what is left of it when the
+entities are taken out."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from storyteller_trainer.events.data.example import Entity, EventExample
@@ -20,6 +22,14 @@ def skeleton(text: str, entities: Sequence[Entity]) -> str:
         position = entity.end
     parts.append(source[position:])
     return " ".join(b"".join(parts).decode().lower().split())
+
+
+def text_key(text: str) -> str:
+    """Equal for texts that a reader takes for the same: however accents are composed, and whatever blanks surround it.
+
+    Upper and lower case differ, as they do for the models that see case.
+    """
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def split_group(example: EventExample) -> str:

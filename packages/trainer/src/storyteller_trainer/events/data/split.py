@@ -21,7 +21,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import EventKind
 
 from storyteller_trainer.events.data.example import EventExample
-from storyteller_trainer.events.data.skeleton import split_group
+from storyteller_trainer.events.data.skeleton import skeleton, split_group, text_key
 from storyteller_trainer.events.data.strategy import Strategy
 
 #: The held-out sets of a run folder, by the part of the split that they hold.
@@ -49,15 +49,17 @@ class Split:
 def split(examples: list[EventExample], strategy: Strategy, seed: int) -> Split:
     """Splits a data set.
 
-    Equal texts stay together, so that no sentence is both trained on and scored. A kind with one skeleton keeps it in
-    training, and with two gives one to the unseen and none to validation.
+    Equal texts (see `text_key`) stay together, so that no sentence is both trained on and scored, and so do skeletons
+    that share a text. A kind with one skeleton keeps it in training, and with two gives one to the unseen and none to
+    validation.
 
     Raises:
         StorytellerError: a part would be empty.
     """
-    rest, skeletons = _draw_groups(examples, split_group, SKELETON_SHARE, seed, "skeletons")
+    grouped = _joined(examples)
+    rest, skeletons = _draw_groups(examples, grouped, SKELETON_SHARE, seed, "skeletons")
     if strategy is Strategy.SKELETON:
-        rest, validation = _draw_groups(rest, split_group, SKELETON_SHARE, seed, "validation")
+        rest, validation = _draw_groups(rest, grouped, SKELETON_SHARE, seed, "validation")
         rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
     else:
         rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
@@ -67,13 +69,37 @@ def split(examples: list[EventExample], strategy: Strategy, seed: int) -> Split:
         if not getattr(parts, name):
             raise StorytellerError(
                 f"the {name} part of the split is empty: {len(examples)} examples have "
-                f"{len({split_group(example) for example in examples})} skeletons; more varied data is needed"
+                f"{len({grouped(example) for example in examples})} skeletons; more varied data is needed"
             )
     return parts
 
 
 def _text(example: EventExample) -> str:
-    return example.text
+    return text_key(example.text)
+
+
+def _joined(examples: Iterable[EventExample]) -> Callable[[EventExample], str]:
+    """The group of an example: its `split_group`, joined with every other that has one of its texts or skeletons.
+
+    One text may be annotated in two ways, and of two equal ones only one may name its template. A joint group goes by
+    the first of its names in the alphabet.
+    """
+    parents: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        parents.setdefault(node, node)
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for example in examples:
+        group = ("group", split_group(example))
+        for other in (("text", text_key(example.text)), ("skeleton", skeleton(example.text, example.entities))):
+            # "group" comes first in the alphabet too: the root of a joint group is the least of its groups.
+            least, greater = sorted((root(group), root(other)))
+            parents[greater] = least
+    return lambda example: root(("group", split_group(example)))[1]
 
 
 def _draw_groups(

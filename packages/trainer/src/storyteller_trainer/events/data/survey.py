@@ -15,7 +15,7 @@ from storyteller_schema.contract.events import EntityCategory, EntityRole, Event
 
 from storyteller_trainer.events.data.dataset import inspect
 from storyteller_trainer.events.data.line_parser import OffsetUnit
-from storyteller_trainer.events.data.skeleton import split_group
+from storyteller_trainer.events.data.skeleton import split_group, text_key
 
 E = TypeVar("E", bound=Enum)
 
@@ -61,7 +61,7 @@ def survey(path: StrPath) -> Survey:
         examples=len(examples),
         skeletons=len({split_group(example) for example in examples}),
         repeated_ids=len(examples) - len({example.id for example in examples}),
-        repeated_texts=len(examples) - len({example.text for example in examples}),
+        repeated_texts=len(examples) - len({text_key(example.text) for example in examples}),
         several_kinds=sum(len(set(example.event_kinds)) > 1 for example in examples),
         kinds=_counts(EventKind, (kind for example in examples for kind in set(example.event_kinds))),
         primary_kinds=_counts(EventKind, (example.event_kinds[0] for example in examples)),
