@@ -8,16 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 from safetensors import safe_open
 from storyteller_exporter.commands.evaluate_classifier import main
 from storyteller_exporter.evaluate.engine_events import EngineEvents
 from storyteller_exporter.evaluate.sets import held_out_sets
-from storyteller_exporter.events.file_metadata import SEED, SPLIT
+from storyteller_exporter.events.file_metadata import SEED, SPANS, SPLIT
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.events import EventKind, Register
+from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.runs import tensor_file
+from storyteller_trainer.sample.events.generate import write_examples
+from storyteller_trainer.sample.events.markup import assemble, parse_markup
 from storyteller_trainer.sample.events.prose import load_prose
 
 
@@ -220,3 +225,52 @@ def test_help_ends_in_an_example() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
     assert "evaluate-classifier artifacts/models/event_classifier --held-out artifacts/events --prose" in result.output
+
+
+def with_spans(folder: Path, told: str) -> Path:
+    """Notes in the entity file what the spans of its training data held."""
+    path = folder / "ner_classifier.onnx"
+    model = onnx.load(str(path))
+    model.metadata_props.append(onnx.StringStringEntryProto(key=SPANS, value=told))
+    onnx.save(model, str(path))
+    return folder
+
+
+def bare(line: str) -> EventExample:
+    text, entities = assemble(parse_markup(line))
+    return EventExample(
+        id=line, text=text, register=Register.NARRATOR, event_kinds=[EventKind.ACTION_OCCURRENCE], entities=entities
+    )
+
+
+def test_a_set_of_the_other_convention_is_converted_and_told(own_words: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bare.jsonl"
+    write_examples(path, [bare("[Zoë|CHARACTER:Actor] gives a [crown|OBJECT:Target]")])
+    plain = json.loads(evaluate(own_words, path, "--json").stdout)["sets"][0]
+    assert plain["entities"]["classes"]["OBJECT"]["recall"] == 1.0
+    assert plain["notices"] == []
+    with_spans(own_words, "determiners inside")
+    found = json.loads(evaluate(own_words, path, "--json").stdout)["sets"][0]
+    # The model finds "crown", and what counts now is "a crown".
+    assert found["entities"]["classes"]["OBJECT"]["recall"] == 0.0
+    (notice,) = found["notices"]
+    assert notice.startswith("converted: its spans had determiners outside (")
+    assert notice.endswith("the models learned determiners inside")
+    assert notice in " ".join(evaluate(own_words, path).stdout.split())
+
+
+@pytest.mark.parametrize("told", ["unknown", "mixed", "determiners outside"])
+def test_a_set_is_left_alone_where_nothing_is_known_or_both_agree(own_words: Path, tmp_path: Path, told: str) -> None:
+    path = tmp_path / "bare.jsonl"
+    write_examples(path, [bare("[Zoë|CHARACTER:Actor] gives a [crown|OBJECT:Target]")])
+    with_spans(own_words, told)
+    assert json.loads(evaluate(own_words, path, "--json").stdout)["sets"][0]["notices"] == []
+
+
+def test_a_mixed_set_is_refused(own_words: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    write_examples(path, [bare("[the mill|LOCATION:Subject] and a [crown|OBJECT:Target]")])
+    with_spans(own_words, "determiners inside")
+    result = evaluate(own_words, path)
+    assert result.exit_code == 1
+    assert "some of its entity spans hold their determiners and some do not" in " ".join(result.stderr.split())

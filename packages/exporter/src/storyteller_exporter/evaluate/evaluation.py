@@ -42,7 +42,7 @@ class SetReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     sentences: int
-    #: What of the set no model can get right.
+    #: What was done to the set, and what of it no model can get right.
     notices: list[str]
     exact: Exact
     events: Scores
@@ -142,7 +142,7 @@ def score(run: Run, worst: int = 20) -> SetReport:
         name=run.data.name,
         source=run.data.source,
         sentences=len(predicted),
-        notices=run.encodings.notices(),
+        notices=[*run.data.notices, *run.encodings.notices()],
         exact=Exact(float(right_kinds.mean()), float(right_spans.mean()), float((right_kinds & right_spans).mean())),
         events=event_scores(wanted, found),
         entities=entity_scores(spans, predicted),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
+from storyteller_trainer.events.data.convention import SpanConvention, convention, converted
 from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
@@ -17,7 +18,7 @@ from storyteller_trainer.runs.tensor_file import read_metadata
 from storyteller_trainer.sample.events.prose import load_prose
 
 from storyteller_exporter.evaluate.engine_events import ModelFile
-from storyteller_exporter.events.file_metadata import describe_source, source_notes
+from storyteller_exporter.events.file_metadata import SPANS, describe_source, source_notes
 
 TITLES = {"random": "held-out random", "skeletons": "unseen skeletons"}
 
@@ -30,6 +31,8 @@ class EvaluationSet:
     #: Where they come from, for people.
     source: str
     examples: list[EventExample]
+    #: What was done to them before they were scored.
+    notices: list[str] = field(default_factory=list)
 
 
 def data_sets(files: Iterable[StrPath]) -> list[EvaluationSet]:
@@ -74,6 +77,31 @@ def held_out_sets(runs: StrPath, files: Sequence[ModelFile]) -> list[EvaluationS
                 )
         sets.append(EvaluationSet(TITLES[part], str(paths[0]), examples))
     return sets
+
+
+def in_convention_of(models: Sequence[ModelFile], data: EvaluationSet) -> EvaluationSet:
+    """The set with its spans as the models learned them: with their determiners, or without.
+
+    A set of the other convention is converted, and its notices say so. Where models or set do not tell what they do,
+    nothing is changed.
+
+    Raises:
+        StorytellerError: the set mixes both conventions.
+    """
+    # Only one of the files finds entities, and only its training data's spans count.
+    learned = next((file.metadata[SPANS] for file in models if file.task != "event" and SPANS in file.metadata), None)
+    found = convention(data.examples)
+    clear = (SpanConvention.INSIDE, SpanConvention.OUTSIDE)
+    if learned not in clear or found.name in (SpanConvention.UNKNOWN, learned):
+        return data
+    if found.name is SpanConvention.MIXED:
+        raise StorytellerError(
+            f"{data.source}: some of its entity spans hold their determiners and some do not ({found.describe()}), and "
+            f"the models learned {learned}; convert it with `import-annotations --determiners`"
+        )
+    wanted = SpanConvention(learned)
+    notice = f"converted: its spans had {found.name} ({found.describe()}), and the models learned {wanted}"
+    return replace(data, examples=converted(data.examples, wanted), notices=[*data.notices, notice])
 
 
 def _check_source(run: Path, file: ModelFile) -> None:

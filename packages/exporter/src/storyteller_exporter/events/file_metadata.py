@@ -22,6 +22,8 @@ SPLIT = f"{metadata_props.PREFIX}split"
 SCORES = f"{metadata_props.PREFIX}validation"
 MAX_LENGTH = f"{metadata_props.PREFIX}max_length"
 TOKENIZER_HASH = f"{metadata_props.PREFIX}tokenizer_hash"
+SPANS = f"{metadata_props.PREFIX}spans"
+DETERMINER_SHARE = f"{metadata_props.PREFIX}determiner_share"
 TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
 #: Notes by which a file and a training run are known to belong together.
 SOURCE = (ENCODER, EPOCH, SEED, SPLIT, metadata_props.DATA_HASH)

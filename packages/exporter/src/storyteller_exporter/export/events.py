@@ -25,9 +25,11 @@ from storyteller_exporter.checks.spine import verify_as
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
 from storyteller_exporter.events.family import EventsFamily
 from storyteller_exporter.events.file_metadata import (
+    DETERMINER_SHARE,
     FAMILY,
     MAX_LENGTH,
     SCORES,
+    SPANS,
     TOKENIZER,
     TOKENIZER_HASH,
     TRAINED_WITH,
@@ -201,6 +203,8 @@ def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interfac
             FAMILY: about.family,
             SCORES: metadata_props.as_json(about.validation),
             MAX_LENGTH: str(about.max_length),
+            SPANS: about.spans.value,
+            DETERMINER_SHARE: f"{about.determiner_share:.4f}",
             TOKENIZER_HASH: tokenizer_hash(tokenizer),
             TRAINED_WITH: metadata_props.as_json(about.versions),
         }

@@ -38,7 +38,7 @@ TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint":
 
 
 @command("train-event-classifier")
-@click.argument("data", required=False, type=INPUT)
+@click.argument("data", nargs=-1, type=INPUT)
 @option(
     "--task",
     type=click.Choice(list(TASKS)),
@@ -80,8 +80,8 @@ TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint":
 )
 @recipe_options({"minilm": RECIPES["minilm"], "others": Recipe()})
 @json_option
-def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) -> None:
-    """Train the event and the entity classifier on DATA, a JSONL file (plain or gzip).
+def main(data: tuple[Path, ...], validate_only: bool, as_json: bool, **options: Any) -> None:
+    """Train the event and the entity classifier on DATA: JSONL files (plain or gzip), taken together.
 
     Two sets are held out and scored: random sentences, and sentences of skeletons that training never saw. Without
     DATA, training-data/event_classification.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on the
@@ -94,18 +94,19 @@ def main(data: Path | None, validate_only: bool, as_json: bool, **options: Any) 
       train-event-classifier artifacts/data/events.jsonl --task event --epochs 2
     """
     own = None if data else training_file(TRAINING_FILE)
+    named = data or ((own,) if own else ())
     if validate_only:
         refuse_beside("--validate-only trains nothing", "resume", "encoder", *values(Recipe))
-    _check(data or own, **options)
-    path = data or own or sample_event_file(notify)
+    _check(named, **options)
+    paths = named or (sample_event_file(notify),)
     if validate_only:
-        _validate(path, as_json)
+        _validate(paths, as_json)
     else:
-        _train(path, as_json, **options)
+        _train(paths, as_json, **options)
 
 
 def _check(
-    path: Path | None,
+    paths: tuple[Path, ...],
     *,
     task: str,
     encoder: str | None,
@@ -128,8 +129,8 @@ def _check(
         )
     if task != "joint":
         refuse_beside(f"--task {task} has one loss a model", "ner_weight")
-    if path is not None:
-        with judging("data"):
+    with judging("data"):
+        for path in paths:
             check_file(path, EVENT_MAKER)
 
 
@@ -138,28 +139,31 @@ def notify(line: str) -> None:
     err.print(line)
 
 
-def _validate(path: Path, as_json: bool) -> None:
+def _validate(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Each file by itself; of one the JSON is an object, of several a list of them."""
     with ending_at_once():
         from storyteller_trainer.events.data.survey import survey, survey_tables
 
-    found = survey(path)
+    surveys = [survey(path) for path in paths]
     if as_json:
         import msgspec
 
-        print_json(msgspec.to_builtins(found))
+        documents = msgspec.to_builtins(surveys)
+        print_json(documents if len(documents) > 1 else documents[0])
     else:
-        for problem in found.first_problems:
-            out.print(f"{path}: {problem}")
-        if found.problems > len(found.first_problems):
-            out.print(f"... and {found.problems - len(found.first_problems)} more")
-        for table in survey_tables(found):
-            out.print(table)
-    if found.problems:
+        for found in surveys:
+            for problem in found.first_problems:
+                out.print(f"{found.file}: {problem}")
+            if found.problems > len(found.first_problems):
+                out.print(f"... and {found.problems - len(found.first_problems)} more")
+            for table in survey_tables(found):
+                out.print(table)
+    if any(found.problems for found in surveys):
         raise click.exceptions.Exit(1)
 
 
 def _train(
-    path: Path,
+    paths: tuple[Path, ...],
     as_json: bool,
     *,
     task: str,
@@ -175,7 +179,7 @@ def _train(
     with events_extra():
         import msgspec
 
-        from storyteller_trainer.events.data.dataset import load_events
+        from storyteller_trainer.events.data.dataset import load_event_files
         from storyteller_trainer.events.model.classifiers import Task
         from storyteller_trainer.events.training.run import Request, train_classifier
         from storyteller_trainer.events.training.summary import closing_lines, summary_tables
@@ -183,7 +187,7 @@ def _train(
         from storyteller_trainer.runs.loop import Interrupted
 
     place = choose_device(device)
-    dataset = load_events(path)
+    dataset = load_event_files(paths)
     for line in (dataset.describe(), *dataset.notices, describe_device(place)):
         notify(line)
     results = {}
@@ -202,7 +206,7 @@ def _train(
         except Interrupted as stopped:
             # Those of the recipe too: of the tasks that have not begun, no run keeps them.
             same = words_given("task", "output_dir", "device", "on_nan", "encoder", *values(Recipe))
-            again = hint("train-event-classifier", *same, "--resume", data=[path])
+            again = hint("train-event-classifier", *same, "--resume", data=paths)
             notify(f"{name}: {stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
             notify(f"  {again}")
             raise click.exceptions.Exit(130) from None

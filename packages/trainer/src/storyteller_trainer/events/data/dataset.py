@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.hints import hint
 
+from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.line_parser import EventLine, OffsetUnit, parse_line
 from storyteller_trainer.events.data.skeleton import text_key
@@ -19,16 +22,23 @@ from storyteller_trainer.reading.problems import ProblemLog
 
 @dataclass(frozen=True)
 class EventDataset:
-    """The sound examples of a file. Entity offsets are bytes of UTF-8, whatever the file counted in."""
+    """The sound examples of one or several files. Entity offsets are bytes of UTF-8, whatever a file counted in."""
 
-    path: Path
+    paths: tuple[Path, ...]
     examples: list[EventExample]
-    #: SHA-256, hex, of the file's bytes.
+    #: SHA-256, hex, of the file's bytes; of several files, that of their hashes, each in a line, in the order given.
     content_hash: str
+    #: SHA-256, hex, of each file's bytes.
+    file_hashes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The files, for people."""
+        return ", ".join(map(str, self.paths))
 
     def describe(self) -> str:
-        """One line for the user: the file and how much is in it."""
-        return f"Data: {self.path} ({len(self.examples):,} examples)"
+        """One line for the user: the files and how much is in them."""
+        return f"Data: {self.name} ({len(self.examples):,} examples)"
 
     @property
     def notices(self) -> list[str]:
@@ -36,8 +46,8 @@ class EventDataset:
         seen = {"id": {example.id for example in self.examples}}
         seen |= {"text": {text_key(example.text) for example in self.examples}}
         return [
-            f"{self.path}: {len(self.examples) - len(different)} examples have the {name} of an earlier one"
-            for name, different in seen.items()
+            f"{self.name}: {len(self.examples) - len(different)} examples have the {field} of an earlier one"
+            for field, different in seen.items()
             if len(different) < len(self.examples)
         ]
 
@@ -97,4 +107,31 @@ def load_events(path: StrPath) -> EventDataset:
         command = hint("train-event-classifier", "--validate-only", data=[path])
         more = f" ({total - 1} more; `{command}` lists them)" if total > 1 else ""
         raise StorytellerError(f"{path}: {inspection.problems.first[0]}{more}")
-    return EventDataset(path, inspection.examples, sha256(path))
+    file_hash = sha256(path)
+    return EventDataset((path,), inspection.examples, file_hash, (file_hash,))
+
+
+def load_event_files(paths: Sequence[StrPath]) -> EventDataset:
+    """Reads several files as one data set, their examples in the order of the files.
+
+    Raises:
+        StorytellerError: as `load_events`; or the files do not agree whether spans hold their determiners.
+    """
+    parts = [load_events(path) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    found = {part.name: convention(part.examples) for part in parts}
+    clear = {count.name for count in found.values() if count.name is not SpanConvention.UNKNOWN}
+    if len(clear) > 1:
+        listed = "; ".join(f"{name}: {count.describe()}" for name, count in found.items())
+        raise StorytellerError(
+            f"the files disagree about what an entity span holds, and no model can learn both ({listed}); convert one "
+            "with `import-annotations --determiners inside`"
+        )
+    hashes = tuple(part.content_hash for part in parts)
+    return EventDataset(
+        paths=tuple(path for part in parts for path in part.paths),
+        examples=[example for part in parts for example in part.examples],
+        content_hash=hashlib.sha256("".join(f"{one}\n" for one in hashes).encode()).hexdigest(),
+        file_hashes=hashes,
+    )

@@ -13,6 +13,7 @@ from rich.table import Table
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
 
+from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.dataset import inspect
 from storyteller_trainer.events.data.line_parser import OffsetUnit
 from storyteller_trainer.events.data.skeleton import split_group, text_key
@@ -45,6 +46,11 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, int]
     #: Records by what only fits their offsets, `bytes` or `characters`; with the rest both readings agree.
     offsets: dict[str, int]
+    #: Whether spans hold their determiners, and the share of spans that begin with one.
+    spans: SpanConvention
+    determiner_share: float
+    #: Spans right before which a determiner stands that belongs to no span.
+    determiners_left_out: int
 
 
 def survey(path: StrPath) -> Survey:
@@ -53,6 +59,7 @@ def survey(path: StrPath) -> Survey:
     found = inspect(path)
     examples = found.examples
     entities = [entity for example in examples for entity in example.entities]
+    determiners = convention(examples)
     return Survey(
         file=str(path),
         problems=found.problems.total,
@@ -70,6 +77,9 @@ def survey(path: StrPath) -> Survey:
         categories=_counts(EntityCategory, (entity.category for entity in entities)),
         roles=_counts(EntityRole, (entity.role for entity in entities)),
         offsets={reading.value: found.readings[reading] for reading in OffsetUnit},
+        spans=determiners.name,
+        determiner_share=determiners.share,
+        determiners_left_out=determiners.outside,
     )
 
 
@@ -96,6 +106,8 @@ def survey_tables(found: Survey) -> list[Table]:
     shape.add_row("entities", f"{found.entities}: {_listed(found.categories)}")
     shape.add_row("roles", _listed(found.roles))
     shape.add_row("offsets that fit only", _listed(found.offsets))
+    counted = f"{found.determiner_share:.1%} begin with one, {found.determiners_left_out} stand right after one"
+    shape.add_row("entity spans", f"{found.spans}: {counted}")
     shape.add_row("repeated", f"{found.repeated_ids} ids, {found.repeated_texts} texts")
     return [*tables, shape]
 

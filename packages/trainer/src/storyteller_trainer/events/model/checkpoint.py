@@ -18,6 +18,7 @@ from storyteller_schema.contract.events import BIO_LABELS, MAX_SEQ_LENGTH, Event
 from storyteller_schema.contract.fingerprint import event_fingerprint
 from tokenizers import Tokenizer
 
+from storyteller_trainer.events.data.convention import SpanConvention
 from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.classifiers import Model, Task, build_model
 from storyteller_trainer.events.model.encoders import Encoder, encoder_from_config
@@ -42,8 +43,13 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     #: Scores on the validation part, which chose this epoch: `macro_f1`, `micro_f1`, `entity_f1`.
     validation: dict[str, float]
-    #: SHA-256, hex, of the training file's bytes.
+    #: SHA-256, hex, of the training file's bytes; of several files, of their hashes.
     data_hash: str
+    #: SHA-256, hex, of each training file.
+    file_hashes: tuple[str, ...] = ()
+    #: Whether the spans of the training data hold their determiners, and the share that begins with one.
+    spans: SpanConvention = SpanConvention.UNKNOWN
+    determiner_share: float = 0.0
     seed: int
     #: How the part was drawn that chose the epoch.
     split: Strategy

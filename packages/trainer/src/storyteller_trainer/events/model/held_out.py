@@ -41,10 +41,16 @@ def sentences_at(path: Path, source: EventCheckpoint | None) -> tuple[list[Event
     Of the file that the run was trained on, those are taken that it held out.
 
     Raises:
-        StorytellerError: there is no such file, nothing in it, or something wrong in it.
+        StorytellerError: there is no such file, nothing in it, or something wrong in it; or it is one of several files
+            that the run was trained on, of which the held-out part cannot be told from this one alone.
     """
     data = load_events(path)
     total = len(data.examples)
+    if source is not None and len(source.metadata.file_hashes) > 1 and data.content_hash in source.metadata.file_hashes:
+        raise StorytellerError(
+            f"{path}: the run was trained on this file and others together; leave the data out, and what the run held "
+            "out is taken"
+        )
     if source is None or source.metadata.data_hash != data.content_hash:
         return data.examples, f"{path}: {total:,} sentences, not the run's data"
     parts = split(data.examples, source.metadata.split, source.metadata.seed)

@@ -108,7 +108,7 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
         for notice in facts.notices:
             notify(notice)
         held_out = {part: examples[part] for part in HELD_OUT}
-        run = EventRunFolder(request.folder, trainer, encoder, state, facts, held_out, notify)
+        run = EventRunFolder(request.folder, trainer, encoder, state, facts, held_out, dataset, notify)
         run.start(going_on=saved is not None, resume=request.resume, notify=notify, leader=on_leader)
         try:
             run_epochs(trainer, run, EpochProgress(recipe.epochs, trainer.train_state.epoch), on_leader)
@@ -136,7 +136,7 @@ def _facts(
     dataset: EventDataset, examples: Mapping[str, Sequence[EventExample]], encodings: Mapping[str, Encodings]
 ) -> DataSummary:
     return DataSummary(
-        file=str(dataset.path),
+        file=dataset.name,
         hash=dataset.content_hash,
         examples={part: len(members) for part, members in examples.items()},
         skeletons={part: len({split_group(example) for example in members}) for part, members in examples.items()},

@@ -16,6 +16,8 @@ from storyteller_schema.common.files import write_atomic
 from storyteller_schema.contract.fingerprint import event_fingerprint
 from torch import Tensor
 
+from storyteller_trainer.events.data.convention import convention
+from storyteller_trainer.events.data.dataset import EventDataset
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
 from storyteller_trainer.events.model.checkpoint import ENCODER_CONFIG, TOKENIZER, EventMetadata, save_encoder
@@ -71,6 +73,7 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
         state: RunState,
         facts: DataSummary,
         held_out: dict[str, list[EventExample]],
+        dataset: EventDataset,
         notify: Callable[[str], None],
     ) -> None:
         """
@@ -78,12 +81,15 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
             state: what `last` is to say, but for the train state, which is the trainer's.
             facts: about the data, for `run.json`.
             held_out: the examples of each part in `HELD_OUT`.
+            dataset: all of the data; the checkpoint says which files it is and what its spans hold.
             notify: called with lines for the user.
         """
         super().__init__(path, trainer)
         self._trainer: Trainer = trainer
         self._encoder, self._state, self._facts, self._notify = encoder, state, facts, notify
         self._held_out = {part: msgspec.json.Encoder().encode_lines(found) for part, found in held_out.items()}
+        self._file_hashes = dataset.file_hashes
+        self._convention = convention(dataset.examples)
         self._parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
 
     def begin(self) -> None:
@@ -116,6 +122,9 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
             epoch=epoch.number,
             validation=epoch.validation,
             data_hash=self._state.data_hash,
+            file_hashes=self._file_hashes,
+            spans=self._convention.name,
+            determiner_share=self._convention.share,
             seed=self._state.recipe.seed,
             split=self._state.recipe.split,
             tokenizer_hash=self._state.tokenizer_hash,

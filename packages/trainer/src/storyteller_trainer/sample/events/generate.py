@@ -27,11 +27,17 @@ LOWER_CASE_SHARE = 0.1
 NO_FULL_STOP_SHARE = 0.15
 #: This share of the texts with speech in them has straight quotation marks.
 STRAIGHT_QUOTES_SHARE = 0.5
+#: This share of all texts is written as the engine's own generator writes: no full stop at the end, speech in straight
+#: single quotes, and a sentence that opens with a noun phrase has no capital ("the old man turned away").
+ENGINE_STYLE_SHARE = 0.3
 #: Draws of one template before it is taken to have nothing new to say.
 ATTEMPTS = 50
 
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'"})
+_SINGLE = str.maketrans(dict.fromkeys("“”‘’", "'"))
 _ARTICLE = re.compile(r"(?:^|\W)[Aa] $")
+_ARTICLE_OF_WORD = re.compile(r"^([Aa])(?= (?:[aeiouAEIOU]|hour))")
+_OPENING_DETERMINER = re.compile(r"^(?:The|An?|My|Some|All|No) ")
 _VOWEL = re.compile(r"[aeiouAEIOU]|hour")
 _SENTENCE_START = re.compile(r"^“?$|[.!?] “?$|[:,] “$")
 
@@ -142,8 +148,11 @@ def _polish(drawn: Sequence[Piece], register: Register, rng: Random) -> list[Pie
             pieces[-1] = pieces[-1]._replace(text=pieces[-1].text[:-1] + "n ")
         if _SENTENCE_START.search(before):
             piece = _edit(piece, lambda text: text[0].upper() + text[1:])
+        piece = _edit(piece, lambda text: _ARTICLE_OF_WORD.sub(r"\1n", text))
         pieces.append(piece)
         before += piece.text
+    if rng.random() < ENGINE_STYLE_SHARE:
+        return _as_the_engine(pieces)
     if rng.random() < STRAIGHT_QUOTES_SHARE:
         pieces = [_edit(piece, lambda text: text.translate(_STRAIGHT)) for piece in pieces]
     if register is Register.PLAYER:
@@ -151,6 +160,17 @@ def _polish(drawn: Sequence[Piece], register: Register, rng: Random) -> list[Pie
             pieces = [_edit(piece, str.lower) for piece in pieces]
         if rng.random() < NO_FULL_STOP_SHARE and pieces[-1].category is None:
             pieces[-1] = _edit(pieces[-1], lambda text: text.removesuffix("."))
+    return [piece for piece in pieces if piece.text]
+
+
+def _as_the_engine(pieces: Sequence[Piece]) -> list[Piece]:
+    """The same sentence in the engine's own spelling; see `ENGINE_STYLE_SHARE`."""
+    first, *others = (_edit(piece, lambda text: text.translate(_SINGLE)) for piece in pieces)
+    if first.category is not None:
+        first = _edit(first, lambda text: _OPENING_DETERMINER.sub(lambda opening: opening[0].lower(), text))
+    pieces = [first, *others]
+    if pieces[-1].category is None:
+        pieces[-1] = _edit(pieces[-1], lambda text: text.removesuffix("."))
     return [piece for piece in pieces if piece.text]
 
 

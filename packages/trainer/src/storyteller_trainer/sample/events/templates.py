@@ -82,15 +82,17 @@ class Words:
     """A slot filled with one word of a list; an entity where it has a category and a role."""
 
     words: tuple[str, ...]
-    category: EntityCategory | None
-    role: EntityRole | None
+    category: EntityCategory | None = None
+    role: EntityRole | None = None
+    #: One of them stands before the word, inside the entity.
+    determiners: tuple[str, ...] = ()
 
     def draw(self, into: Draw) -> None:
         """Adds a word that the sentence does not have yet; a list of one word may repeat."""
         word = into.rng.choice([word for word in self.words if word not in into.used] or self.words)
         into.used.add(word)
-        outside, _, inside = word.rpartition("|")
-        into.pieces += [Piece(outside), Piece(inside, self.category, self.role)]
+        determiner = f"{into.rng.choice(self.determiners)} " if self.determiners else ""
+        into.pieces.append(Piece(determiner + word, self.category, self.role))
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Vocabulary:
         for slot, (words, _) in self._words.items():
             if not words:
                 raise StorytellerError(f"{name}: slots.{slot} has no words")
-            bad = [w for w in words if not w.strip() or w.count("|") > 1 or w.endswith("|") or words.count(w) > 1]
+            bad = [word for word in words if not word.strip() or words.count(word) > 1]
             if bad:
                 raise StorytellerError(
                     f"{name}: slots.{slot} has a word that is empty or stands there twice: {bad[0]!r}"
@@ -159,16 +161,20 @@ class Vocabulary:
         Raises:
             StorytellerError: an unknown slot or role, an entity without a role, or a role without an entity.
         """
-        name, _, role = slot.partition(":")
-        if name in self._phrases and not role:
+        words_before, _, role = slot.partition(":")
+        before, _, name = words_before.rpartition(" ")
+        if name in self._phrases and not role and not before:
             return self._phrases[name]
         if name not in self._words:
             raise StorytellerError(f"nothing to fill {{{slot}}} with; {self._name} has {sorted(self._words)}")
         words, category = self._words[name]
-        if (category is None) != (not role):
-            needs = "no role: its words are no entities" if role else f"a role, as in {{{name}:Target}}"
-            raise StorytellerError(f"{{{slot}}} needs {needs}")
-        return Words(words, category, named(EntityRole, role) if role else None)
+        if category is None:
+            if role or before:
+                raise StorytellerError(f"{{{slot}}} needs no role and no determiner: its words are no entities")
+            return Words(words)
+        if not role:
+            raise StorytellerError(f"{{{slot}}} needs a role, as in {{{name}:Target}}")
+        return Words(words, category, named(EntityRole, role), tuple(before.split("/")) if before else ())
 
 
 def parse_template(text: str, vocabulary: Vocabulary, where: str) -> tuple[Node, ...]:
