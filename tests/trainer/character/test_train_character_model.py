@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,24 @@ def test_validation_of_a_file_without_a_sound_line(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "features: missing key" in done.stdout
     assert "0 examples, 0 cells, 0 duplicates" in done.stdout
+
+
+def test_rows_under_another_cell_are_told_before_training(tmp_path: Path, small_jsonl: Path) -> None:
+    records = [json.loads(line) for line in small_jsonl.read_text().splitlines()]
+    copies = [record | {"cell": record["cell"] | {"archetype_b": "another"}} for record in records]
+    made = tmp_path / "made.jsonl"
+    made.write_text("".join(json.dumps(record) + "\n" for record in [*records, *copies]))
+    done = call(made, *QUICK)
+    assert done.exit_code == 0
+    told = done.stderr
+    assert (
+        f"{made}: 240 examples have the features and labels of an earlier one, 240 of them under another cell" in told
+    )
+    found = re.search(r"(\d+) of (\d+) held-out examples \(.*%\) have the features and labels of a training", told)
+    assert found
+    assert told.index(found[0]) < told.index("epoch 1/2")
+    facts = json.loads(Path("artifacts/character/run.json").read_text())["data"]
+    assert (facts["shared_examples"], facts["validation_examples"]) == (int(found[1]), int(found[2]))
+    assert int(found[1]) > 0
+    checked = call(made, "--validate-only")
+    assert "240 duplicates (240 under another cell)" in checked.stdout

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from failing_disk import at_every_write
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data import cache as cache_module
 from storyteller_trainer.character.data import dataset
 from storyteller_trainer.character.data.cache import Cache
@@ -58,6 +60,7 @@ def path(tmp_path: Path, records: Records, write: Write) -> Path:
     """A small sound file that was last modified some time ago."""
     made = write(tmp_path / "a.jsonl", records(12, cells=3))
     os.utime(made, (LONG_AGO, LONG_AGO))
+    time.sleep(0.03)  # longer than the steps of the system's clock: see CHANGE_RACY_NS
     return made
 
 
@@ -104,6 +107,31 @@ def test_a_file_put_in_place_of_another_is_noticed(path: Path, work: Work, recor
     data, *effort = work.load(path)
     assert effort == [1, 1]
     assert "wooers" in {cell.dynamic for cell in data.cell_names}
+
+
+def test_a_copy_with_the_old_times_is_noticed(path: Path, work: Work) -> None:
+    """As `cp -p` makes it: the same size, time of modification and inode, other content."""
+    work.load(path)
+    content, before = path.read_bytes(), path.stat()
+    at = content.index(b'"rivals"')
+    path.write_bytes(content[:at] + b'"wooers"' + content[at + 8 :])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    data, *effort = work.load(path)
+    assert effort == [1, 1]
+    assert "wooers" in {cell.dynamic for cell in data.cell_names}
+    assert data.content_hash == sha256(path)
+
+
+def test_what_a_kill_left_in_the_cache_is_swept_even_when_nothing_is_stored(path: Path, work: Work) -> None:
+    work.load(path)
+    for name in (f".{'0' * 64}.12345678.part", "stat/.x.json.12345678.part"):
+        (Path("cache") / name).mkdir()
+        (Path("cache") / name / "features.npy").write_bytes(b"half")
+    _, *effort = work.load(path)
+    assert effort == [0, 0]
+    assert not [found for found in Path("cache").rglob("*") if found.name.endswith(".part")]
 
 
 def test_a_file_just_written_is_hashed_again_but_not_parsed(path: Path, work: Work) -> None:
@@ -218,15 +246,22 @@ def test_pickled_arrays_are_not_opened(path: Path, work: Work) -> None:
     assert Cache(Path("cache")).load(first.content_hash) is None
 
 
-def test_nothing_half_written_is_left(path: Path, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise OSError("no space left on device")
+def test_a_full_disk_at_any_write_is_told_and_not_fatal(path: Path) -> None:
+    loaded: list[CharacterDataset] = []
 
-    monkeypatch.setattr(np, "save", fail)
-    data, *_ = work.load(path)
-    assert len(data) == 12
-    assert "no space left on device" in data.notices[0]
-    assert [folder.name for folder in Path("cache").iterdir()] == ["stat"]
+    def work() -> None:
+        loaded.append(load_dataset(path, Path("cache")))
+        if loaded[-1].notices:
+            raise StorytellerError(*loaded[-1].notices)
+
+    def check(number: int, error: Exception) -> None:
+        assert len(loaded[-1]) == 12
+        assert str(error).startswith("cache: the parsed data cannot be kept for the next start (cache/")
+        assert "No space left on device" in str(error)
+        assert {found.name for found in Path("cache").iterdir()} <= {"stat"}
+
+    assert at_every_write(work, check) > 5
+    assert len(loaded[-1]) == 12
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_not_fatal(path: Path, work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import PREDICTIONS
+from storyteller_trainer.character.data.chunks import examples_hash
 from storyteller_trainer.character.data.data_files import find_shards
+from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.character.data.manifest import Ceiling, manifest_path
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.survey import survey
@@ -85,6 +88,27 @@ def test_duplicates_are_found_across_files(files: list[Path]) -> None:
     assert survey([*files, copy]).duplicates == 50
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_file_and_its_compressed_copy_are_read_once(files: list[Path], order: int) -> None:
+    packed = files[0].with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(files[0].read_bytes()))
+    said: list[str] = []
+    alone = load_shards(files, cache_dir=None)
+    both = load_shards([*files, packed][::order], cache_dir=None, notify=said.append)
+    assert (both.content_hash, both.duplicates) == (alone.content_hash, 0)
+    assert said == [f"{packed}: the compressed copy of {files[0]}, which is read; this one is not"]
+    assert survey([*files, packed][::order], said.append).examples == len(alone)
+    assert len(said) == 2
+
+
+def test_a_compressed_file_of_other_content_is_read_too(files: list[Path]) -> None:
+    packed = files[0].with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(files[1].read_bytes()))
+    said: list[str] = []
+    assert load_shards([*files[:1], packed], cache_dir=None, notify=said.append).duplicates == 0
+    assert said == []
+
+
 def told(value: float) -> dict[str, Any]:
     terms = {f"{region.name}.{field.name}": value for region in PREDICTIONS.regions for field in region.fields}
     heads = dict.fromkeys(("action", "speech", "thought", "emotion"), 0.0)
@@ -93,7 +117,8 @@ def told(value: float) -> dict[str, Any]:
 
 def test_the_lowest_loss_is_the_mean_over_examples(files: list[Path]) -> None:
     for file, value in zip(files, (0.1, 0.2, 0.6), strict=True):
-        manifest_path(file).write_text(json.dumps(told(value)))
+        own = {"examples_hash": examples_hash(load_dataset(file, cache_dir=None).digests)}
+        manifest_path(file).write_text(json.dumps(told(value) | own))
     ceiling = load_shards(files, cache_dir=None).ceiling
     assert ceiling.terms is not None
     expected = (20 * 0.1 + 30 * 0.2 + 40 * 0.6) / 90

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_trainer.character.data.chunks import count_elsewhere
 from storyteller_trainer.character.data.line_parser import Cell
-from storyteller_trainer.character.data.split import Split, split_by_cell
+from storyteller_trainer.character.data.split import Split, count_shared, split_by_cell
 
 
 def names(count: int) -> tuple[Cell, ...]:
@@ -94,3 +95,12 @@ def test_a_side_without_a_cell_is_refused(sizes: list[int], fraction: float, sid
 def test_two_cells_can_be_halved() -> None:
     train, validation = split([50, 50], 0.5)
     assert (len(train), len(validation)) == (50, 50)
+
+
+def test_rows_on_both_sides_are_counted() -> None:
+    split = Split(train=np.array([0, 1, 2]), validation=np.array([3, 4, 5]))
+    digests = np.array([1, 2, 3, 2, 2, 9], np.uint64)
+    assert count_shared(split, digests) == 2
+    assert count_elsewhere(np.array([0, 0, 0, 1, 2, 0], np.int32), digests) == 2
+    assert count_elsewhere(np.zeros(6, np.int32), digests) == 0, "repeated, and under the same cell"
+    assert count_elsewhere(np.zeros(0, np.int32), np.zeros(0, np.uint64)) == 0

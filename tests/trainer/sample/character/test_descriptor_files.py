@@ -208,7 +208,31 @@ BROKEN: list[tuple[str, str, Callable[[Any], None], tuple[str, ...]]] = [
         "negative weight",
         "profiles.json",
         set_at("profiles", 2, "characteristic_events", 1, "weight", value=-1),
-        ("profiles[2].characteristic_events[1].weight is -1.0", "0 or more"),
+        ("profiles[2].characteristic_events[1].weight is -1.0", "expected 0, or 1e-09 to 1e+09"),
+    ),
+    (
+        "weight of 1e308",
+        "profiles.json",
+        set_at("profiles", 2, "characteristic_events", 1, "weight", value=1e308),
+        ("profiles[2].characteristic_events[1].weight is 1e+308", "expected 0, or 1e-09 to 1e+09"),
+    ),
+    (
+        "weight of 5e-324",
+        "profiles.json",
+        set_at("profiles", 2, "characteristic_events", 1, "weight", value=5e-324),
+        ("profiles[2].characteristic_events[1].weight is 5e-324", "expected 0, or 1e-09 to 1e+09"),
+    ),
+    (
+        "weight of 1.1e9",
+        "profiles.json",
+        set_at("profiles", 2, "characteristic_events", 1, "weight", value=1.1e9),
+        ("profiles[2].characteristic_events[1].weight is 1100000000.0", "expected 0, or 1e-09 to 1e+09"),
+    ),
+    (
+        "weight of 0.9e-9",
+        "profiles.json",
+        set_at("profiles", 2, "characteristic_events", 1, "weight", value=0.9e-9),
+        ("profiles[2].characteristic_events[1].weight is 9e-10", "expected 0, or 1e-09 to 1e+09"),
     ),
     (
         "unknown archetype in a genre",

@@ -8,11 +8,13 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
+from failing_disk import at_every_write
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.enums import ActionType
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
 from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.skeleton import skeleton, split_group
+from storyteller_trainer.reading.jsonl import sha256
 from storyteller_trainer.sample.events import generate as generate_module
 from storyteller_trainer.sample.events.generate import EventData, generate, summary, write_events
 from storyteller_trainer.sample.events.templates import Template, Vocabulary, load_templates, parse_template
@@ -139,6 +141,7 @@ def test_files(tmp_path: Path) -> None:
     manifest = json.loads(manifest_path.read_bytes())
     assert manifest.pop("generated_at").endswith("+00:00")
     assert manifest == {
+        "content_hash": sha256(tmp_path / "new" / "events.jsonl"),
         "total_generated": data.drawn,
         "total_valid": 24,
         "total_rejected": data.drawn - 24,
@@ -168,3 +171,16 @@ def test_summary(generated: EventData) -> None:
     assert rows["SpeechAct"]["primary"] == 1000
     assert rows["SpeechAct"]["examples"] == sum(EventKind.SPEECH_ACT in e.event_kinds for e in generated.examples)
     assert summary([])["all"]["entities"] == 0
+
+
+def test_a_full_disk_at_any_write_leaves_the_old_pair(tmp_path: Path) -> None:
+    place = tmp_path / "events.jsonl"
+    write_events(place, generate(per_kind=1, seed=1))
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def check(number: int, error: Exception) -> None:
+        assert isinstance(error, StorytellerError)
+        assert re.search(r"events\.(jsonl|manifest\.json): cannot write here: No space left on device", str(error))
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+    assert at_every_write(lambda: write_events(place, generate(per_kind=2, seed=2)), check) == 2

@@ -164,7 +164,7 @@ def _validate(places: tuple[Path, ...], as_json: bool) -> None:
     with ending_at_once():
         from storyteller_trainer.character.data.survey import survey, survey_tables
 
-    found = survey(find_shards(places))
+    found = survey(find_shards(places), notify)
     if as_json:
         import msgspec
 
@@ -214,7 +214,12 @@ def _train(
         say = notify if distributed.is_leader() else _ignore
         places = distributed.one_before_the_others(lambda: _places(data, say))
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
-        for line in (dataset.describe(), *dataset.notices, distributed.describe(describe_device(place))):
+        for line in (
+            dataset.describe(),
+            *dataset.notices,
+            *dataset.repetitions(),
+            distributed.describe(describe_device(place)),
+        ):
             say(line)
         try:
             summary = train_character_model(

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -75,6 +75,35 @@ def sha256(path: StrPath) -> str:
     path = Path(path)
     with _opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def without_copies(files: Iterable[StrPath], say: Callable[[str], None]) -> list[Path]:
+    """The files, but of one that lies beside its compressed copy (`a.jsonl`, `a.jsonl.gz`) only the first.
+
+    Args:
+        files: that exist; say: called with a line for the user about each that is left out.
+
+    Raises:
+        StorytellerError: one of such a pair cannot be read.
+    """
+    paths = [Path(file) for file in files]
+    plain = {path.resolve(): path for path in paths if path.suffix != ".gz"}
+    kept = []
+    for path in paths:
+        beside = plain.get(path.resolve().with_suffix("")) if path.suffix == ".gz" else None
+        if beside is not None and _content_hash(path) == _content_hash(beside):
+            say(f"{path}: the compressed copy of {beside}, which is read; this one is not")
+        else:
+            kept.append(path)
+    return kept
+
+
+def _content_hash(path: Path) -> str:
+    """SHA-256, hex, of what is in a file, unpacked; line by line, as it may be larger than memory."""
+    found = hashlib.sha256()
+    for _, line in numbered_lines(path):
+        found.update(line)
+    return found.hexdigest()
 
 
 def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:

@@ -5,7 +5,8 @@
 
 The first is the content. The second remembers size, times and inode of a file beside its hash, so that an unchanged
 file need not be hashed again. A file modified within two seconds of that note may have changed without a new time
-stamp, so it is hashed once more (git treats its index the same way).
+stamp, so it is hashed once more (git treats its index the same way). Of the times, a program such as `cp -p` can set
+back that of the content; not that of the last change of whatever kind, which the system counts in finer steps.
 
 A file is written while it is parsed, so that the memory it takes does not grow with the values in it.
 """
@@ -13,18 +14,16 @@ A file is written while it is parsed, so that the memory it takes does not grow 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.common.files import write_atomic
+from storyteller_schema.common.files import CannotWriteError, atomic_folder, sweep_all, write_atomic
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.predictions import PREDICTIONS
@@ -35,9 +34,11 @@ from storyteller_trainer.character.data.violations import Floats
 from storyteller_trainer.reading.jsonl import sha256
 
 #: The version of the files below; another one is parsed anew.
-FORMAT = 3
+FORMAT = 4
 #: A time stamp younger than this, in nanoseconds, is not believed: some file systems count whole or even seconds.
 RACY_NS = 2_000_000_000
+#: The same for the time of the last change: the system's own clock moves in steps of up to 10 ms.
+CHANGE_RACY_NS = 20_000_000
 
 _ARRAYS = ("features", "labels", "cells", "digests")
 
@@ -47,13 +48,14 @@ class Stamp(NamedTuple):
 
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
 
 def stamp(path: Path) -> Stamp:
     """The stamp of a file as it is now."""
     found = path.stat()
-    return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 class _Known(msgspec.Struct):
@@ -85,7 +87,13 @@ class Cache:
         self.notices: tuple[str, ...] = ()
 
     def digest(self, path: Path) -> str:
-        """SHA-256, hex, of a file, taken from the note on it when the file is unchanged since."""
+        """SHA-256, hex, of a file, taken from the note on it when the file is unchanged since.
+
+        What killed processes left in the folder is removed first.
+        """
+        with suppress(OSError):  # not ours to remove
+            sweep_all(self._root)
+            sweep_all(self._root / "stat")
         found = stamp(path)
         if noted := self._noted(path, found):
             return noted
@@ -110,8 +118,8 @@ class Cache:
             known = msgspec.json.decode(self._note(path).read_bytes(), type=_Known)
         except (OSError, msgspec.DecodeError):
             return None
-        believed = known.stamp == now and known.noted_ns - now.mtime_ns > RACY_NS
-        return known.sha256 if believed else None
+        settled = known.noted_ns - now.mtime_ns > RACY_NS and known.noted_ns - now.ctime_ns > CHANGE_RACY_NS
+        return known.sha256 if known.stamp == now and settled else None
 
     def load(self, digest: str) -> Arrays | None:
         """The arrays of a file, memory-mapped and read-only, or None when they are not (or no longer) there whole."""
@@ -143,22 +151,15 @@ class Cache:
             StorytellerError: what the chunks raise; then nothing is kept.
         """
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{digest[:16]}.", dir=self._root))
-            try:
+            # An old entry was not usable, or it would have been loaded.
+            with atomic_folder(self._root / digest) as temporary:
                 _write(temporary, chunks)
-                entry = self._root / digest
-                if entry.exists():  # it was not usable, or it would have been loaded
-                    shutil.rmtree(entry)
-                temporary.replace(entry)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-        except OSError as error:
+        except CannotWriteError as error:
             self._complain(error)
             return None
         return self.load(digest)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: StorytellerError) -> None:
         self.notices = (f"{self._root}: the parsed data cannot be kept for the next start ({error})",)
 
 

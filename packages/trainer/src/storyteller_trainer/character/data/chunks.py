@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -79,6 +80,25 @@ def join_chunks(chunks: Iterable[Chunk]) -> Arrays:
 
     keys = gather(chunks, keep)
     return Arrays(np.concatenate(features), np.concatenate(labels), *keys)
+
+
+def examples_hash(digests: NDArray[np.uint64]) -> str:
+    """SHA-256, hex, of the digests in ascending order, each as eight bytes, little-endian.
+
+    So the same examples have the same hash however the file is packed, ordered and written.
+    """
+    return hashlib.sha256(np.sort(digests).astype("<u8").tobytes()).hexdigest()
+
+
+def count_elsewhere(cells: NDArray[np.int32], digests: NDArray[np.uint64]) -> int:
+    """How often an example stands under a further cell: cells that have it, above the first, over all examples.
+
+    Args:
+        cells: [examples]; digests: [examples], as in `Arrays`.
+    """
+    order = np.lexsort((cells, digests))
+    cells, digests = cells[order], digests[order]
+    return int(np.count_nonzero((np.diff(cells) != 0) & (digests[1:] == digests[:-1])))
 
 
 def count_duplicates(digests: NDArray[np.uint64]) -> int:

@@ -21,3 +21,15 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     train_examples: int
     validation_examples: int
+    #: Validation examples whose features and labels are in training too, under another cell.
+    shared_examples: int = 0
+
+    def warning(self) -> str | None:
+        """A line for the user where what was held out is trained on as well."""
+        if not self.shared_examples:
+            return None
+        share = self.shared_examples / self.validation_examples
+        return (
+            f"{self.shared_examples:,} of {self.validation_examples:,} held-out examples ({share:.1%}) have the "
+            f"features and labels of a training example of another cell: scores will be too good; remove repetitions"
+        )

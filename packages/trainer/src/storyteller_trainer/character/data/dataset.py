@@ -18,7 +18,7 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.cache import Cache, stamp
-from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, join_chunks
+from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, count_elsewhere, join_chunks
 from storyteller_trainer.character.data.line_parser import Cell, Example, diagnose_line, parse_line
 from storyteller_trainer.character.data.manifest import Ceiling, read_ceiling
 from storyteller_trainer.character.data.rows import Rows
@@ -91,6 +91,14 @@ class CharacterDataset:
         files = "" if len(names) == 1 else f"{len(names)} files: "
         return f"Data: {files}{listed} ({len(self):,} examples)"
 
+    def repetitions(self) -> list[str]:
+        """A line for the user where examples repeat earlier ones; none where all differ."""
+        if not self.duplicates:
+            return []
+        elsewhere = count_elsewhere(self.cells, self.digests)
+        under = f", {elsewhere:,} of them under another cell" if elsewhere else ""
+        return [f"{self.path}: {self.duplicates:,} examples have the features and labels of an earlier one{under}"]
+
 
 def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterDataset:
     """Reads and checks a training file (JSONL, plain or gzip), or maps what an earlier call kept of it.
@@ -110,7 +118,7 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     arrays = cache.load(digest) or cache.store(digest, _sound_chunks(path)) if cache else None
     if arrays is None:
         arrays = join_chunks(_sound_chunks(path))
-    ceiling, notices = read_ceiling(path, len(arrays.features))
+    ceiling, notices = read_ceiling(path, arrays)
     return CharacterDataset(
         path=path,
         files=(DataFile(str(path), digest),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import msgspec
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.predictions import HEADS
+
+from storyteller_trainer.character.data.chunks import Arrays, examples_hash
+from storyteller_trainer.reading.jsonl import numbered_lines
 
 #: The version of the manifest's own format.
 VERSION = "1.0"
@@ -39,6 +43,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Cells that have an example in the file."""
     min_coherence: float
     schema_fingerprint: str
+    examples_hash: str
+    """Of the examples in the file, whatever their order (`chunks.examples_hash`)."""
     irreducible_loss: IrreducibleLoss
     best_accuracy: dict[str, float]
     """By output field that is left to chance: the highest accuracy that can be expected of a model."""
@@ -84,16 +90,32 @@ def manifest_path(path: StrPath) -> Path:
 
 
 class _Told(msgspec.Struct):
-    """The part of a manifest that says how good a model can become. The engine's own manifests have none of it."""
+    """The part of a manifest that is read here. The engine's own manifests have nothing of it but the number."""
 
+    total_valid: int | None = None
+    cells: int | None = None
+    mean_coherence: float | None = None
+    examples_hash: str | None = None
     irreducible_loss: IrreducibleLoss | None = None
     best_accuracy: dict[str, float] = {}
 
 
-def read_ceiling(path: Path, examples: int) -> tuple[Ceiling, tuple[str, ...]]:
+class _Score(msgspec.Struct):
+    """The part of a line that an old manifest is judged by."""
+
+    coherence_score: float
+
+
+#: How far a mean coherence may be from the mean of the lines: they are summed up in another order.
+_ROUNDING = 1e-9
+
+
+def read_ceiling(path: Path, examples: Arrays) -> tuple[Ceiling, tuple[str, ...]]:
     """What the manifest beside a training file says, where there is one, and what is to be told about it.
 
-    A manifest that speaks of another number of examples belongs to another file and is left out.
+    A manifest of other examples is left out. That is told by the hash of the examples in it. One that was made before
+    manifests had a hash is used if the number of examples and of cells and the mean coherence, for which the file is
+    read once more, are those of the file; where it lacks one of them it is left out.
 
     Raises:
         StorytellerError: it is there, but is no JSON object, or says what it says in another form.
@@ -103,17 +125,48 @@ def read_ceiling(path: Path, examples: int) -> tuple[Ceiling, tuple[str, ...]]:
         return Ceiling(), ()
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise StorytellerError(
             f"{file}: not a manifest ({error}); make it again with the data, or delete it"
         ) from error
-    stated = manifest.get("total_valid", examples)
-    if stated != examples:
-        notice = f"{file}: speaks of {stated} examples, but {path.name} holds {examples}; it is not used"
-        return Ceiling(), (notice,)
     try:
         told = msgspec.convert(manifest, _Told)
     except msgspec.ValidationError as error:
         raise StorytellerError(f"{file}: {error}; make the data again, or delete it") from error
+    found = len(examples.cells)
+    if told.total_valid not in (None, found):
+        return Ceiling(), (_left_out(file, f"speaks of {told.total_valid} examples, but {path.name} holds {found}"),)
+    if told.irreducible_loss is None and not told.best_accuracy:
+        return Ceiling(), ()
+    if told.examples_hash is None:
+        refusal = _difference_of_old(told, path, examples)
+        notice = f"{file}: has no hash of its examples; it is used, as their number, cells and mean coherence agree"
+    else:
+        other = told.examples_hash != examples_hash(examples.digests)
+        refusal = f"speaks of other examples than {path.name} holds" if other else None
+        notice = None
+    if refusal is not None:
+        return Ceiling(), (_left_out(file, refusal),)
     loss = told.irreducible_loss
-    return Ceiling(terms=loss.terms if loss else None, best_accuracy=told.best_accuracy), ()
+    ceiling = Ceiling(terms=loss.terms if loss else None, best_accuracy=told.best_accuracy)
+    return ceiling, (notice,) if notice else ()
+
+
+def _left_out(file: Path, reason: str) -> str:
+    return f"{file}: {reason}; it is not used"
+
+
+def _difference_of_old(told: _Told, path: Path, examples: Arrays) -> str | None:
+    """Why a manifest without a hash is not one of these examples, or cannot be known to be; None if it seems to be."""
+    if told.total_valid is None or told.cells is None or told.mean_coherence is None:
+        return "has no hash of its examples, nor their number, cells and mean coherence, by which they could be told"
+    if told.cells != len(examples.cell_names):
+        return f"speaks of {told.cells} cells, but {path.name} has {len(examples.cell_names)}"
+    decode = msgspec.json.Decoder(_Score).decode
+    try:
+        mean = math.fsum(decode(line).coherence_score for _, line in numbered_lines(path)) / told.total_valid
+    except msgspec.ValidationError:
+        return f"has no hash of its examples, and {path.name} no coherence scores by which they could be told"
+    if abs(mean - told.mean_coherence) > _ROUNDING:
+        return f"speaks of a mean coherence of {told.mean_coherence:.6g}, but that of {path.name} is {mean:.6g}"
+    return None

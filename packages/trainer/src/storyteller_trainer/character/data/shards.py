@@ -19,13 +19,13 @@ from storyteller_trainer.character.data.dataset import CACHE, CharacterDataset, 
 from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.data.parallel_parsing import fill_cache
 from storyteller_trainer.character.data.rows import Stacked
-from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, without_copies
 
 
 def load_shards(
     files: Iterable[StrPath], cache_dir: StrPath | None = CACHE, notify: Callable[[str], None] = lambda line: None
 ) -> CharacterDataset:
-    """Reads and checks one or more training files, each by itself kept in the cache.
+    """Reads and checks one or more training files, each by itself kept in the cache; compressed copies of others not.
 
     Args:
         notify: called with lines for the user.
@@ -37,6 +37,7 @@ def load_shards(
     paths = [Path(file) for file in files]
     for path in paths:
         check_file(path, CHARACTER_MAKER)
+    paths = without_copies(paths, notify)
     if cache_dir:
         fill_cache(paths, cache_dir, notify)
     parts = [load_dataset(path, cache_dir) for path in paths]

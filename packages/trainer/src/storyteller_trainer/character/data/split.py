@@ -69,5 +69,14 @@ def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: f
     return Split(np.flatnonzero(~held), np.flatnonzero(held))
 
 
+def count_shared(split: Split, digests: NDArray[np.uint64]) -> int:
+    """Examples of the validation side whose features and labels are also on the training side, under another cell.
+
+    Args:
+        digests: [examples]: equal for equal features and labels.
+    """
+    return int(np.isin(digests[split.validation], digests[split.train]).sum())
+
+
 def _order(cell: Cell, seed: int) -> bytes:
     return hashlib.sha256(json.dumps([seed, *msgspec.structs.astuple(cell)]).encode()).digest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,10 +14,10 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
 
-from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, gather
+from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, count_elsewhere, gather
 from storyteller_trainer.character.data.dataset import read_chunks
 from storyteller_trainer.character.data.violations import Floats
-from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, without_copies
 from storyteller_trainer.reading.problems import ProblemKind, ProblemLog
 
 
@@ -35,7 +35,9 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     #: Sound lines.
     examples: int
     cells: int
+    #: Sound lines whose features and labels stand in an earlier one, and how many of these under another cell.
     duplicates: int
+    under_another_cell: int
     #: One-hot label field to variant to number of examples; `none` counts labels that are all zero.
     classes: dict[str, dict[str, int]]
     #: Binary label field to the share that is 1.
@@ -46,10 +48,13 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     filled_slots: dict[str, tuple[float, int]]
 
 
-def survey(files: Iterable[StrPath]) -> Survey:
+def survey(files: Iterable[StrPath], notify: Callable[[str], None] = lambda line: None) -> Survey:
     """Reads all of the training files, sound or not; the cache is neither used nor filled.
 
     Of the examples only the labels are kept in memory, 168 bytes each.
+
+    Args:
+        notify: called with lines for the user.
 
     Raises:
         StorytellerError: a file cannot be read at all.
@@ -57,6 +62,7 @@ def survey(files: Iterable[StrPath]) -> Survey:
     paths = [Path(file) for file in files]
     for path in paths:
         check_file(path, CHARACTER_MAKER)
+    paths = without_copies(paths, notify)
     logs = {path: ProblemLog() for path in paths}
     kept: list[Floats] = [np.empty((0, PREDICTIONS.size), np.float32)]
     slots: Counter[str] = Counter()
@@ -92,6 +98,7 @@ def survey(files: Iterable[StrPath]) -> Survey:
         examples=len(values),
         cells=len(keys.cell_names),
         duplicates=count_duplicates(keys.digests),
+        under_another_cell=count_elsewhere(keys.cells, keys.digests),
         classes={name: _classes(field.labels, values) for name, (field, values) in labels[Kind.ONE_HOT].items()},
         rates={name: float(values.mean()) for name, (_, values) in labels[Kind.BINARY].items() if some},
         numbers={
@@ -128,7 +135,8 @@ def survey_tables(found: Survey) -> list[Table]:
         for kind, count in found.problems_by_kind.items():
             problems.add_row(kind, str(count))
         tables.append(problems)
-    title = f"{found.examples} examples, {found.cells} cells, {found.duplicates} duplicates"
+    elsewhere = f" ({found.under_another_cell} under another cell)" if found.under_another_cell else ""
+    title = f"{found.examples} examples, {found.cells} cells, {found.duplicates} duplicates{elsewhere}"
     shape = Table("field", "of the sound examples", title=title)
     for name, counts in found.classes.items():
         shares = (f"{label} {count / max(found.examples, 1):.1%}" for label, count in counts.items())

@@ -16,7 +16,7 @@ from storyteller_schema.common.files import StrPath
 from storyteller_trainer.character.data.batches import make_source
 from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile
-from storyteller_trainer.character.data.split import Split, split_by_cell
+from storyteller_trainer.character.data.split import Split, count_shared, split_by_cell
 from storyteller_trainer.character.model.checkpoint import check_fingerprint
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.training.run_folder import CharacterRunFolder, LastMetadata
@@ -110,7 +110,10 @@ def train_character_model(
             for rows in (split.train, split.validation)
         )
         trainer = Trainer(recipe, train, validation)
-        run = CharacterRunFolder(folder, trainer, data, _facts(data, split), device)
+        facts = _facts(data, split)
+        if warning := facts.warning():
+            notify(warning)
+        run = CharacterRunFolder(folder, trainer, data, facts, device)
         if plan.train_state:  # the leader reads the tensors that go with it
             trainer.train_state = plan.train_state
         run.start(going_on=plan.train_state is not None, resume=resume, notify=notify, leader=distributed.on_leader)
@@ -131,6 +134,7 @@ def _facts(data: CharacterDataset, split: Split) -> DataSummary:
         duplicates=data.duplicates,
         train_examples=len(split.train),
         validation_examples=len(split.validation),
+        shared_examples=count_shared(split, data.digests) if data.duplicates else 0,
     )
 
 

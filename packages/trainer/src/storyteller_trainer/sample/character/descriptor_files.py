@@ -16,13 +16,15 @@ from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.settings import DATA_VARIABLE, data_path
 
 from storyteller_trainer.reading.faults import reason_and_path, shorten, value_at
-from storyteller_trainer.sample.character.descriptors import Descriptors, Range
+from storyteller_trainer.sample.character.descriptors import AxisModifier, Descriptors, Range
 
 #: The descriptor set that comes with this package.
 SHIPPED = Path(__file__).parent / "default_descriptors"
 
 #: The largest number that a float32 holds.
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+#: The least and the largest weight above 0. They are relative, and far from where sums of them overflow or vanish.
+WEIGHTS = (1e-9, 1e9)
 
 #: So many problems are printed at once; the rest is counted.
 SHOWN = 20
@@ -153,8 +155,8 @@ def _problems(descriptors: Descriptors) -> Iterator[Problem]:
         if not any(event.weight > 0 for event in events):
             yield path, f" has {len(events)} events of which none has a weight above 0; give one of them such a weight"
         for j, event in enumerate(events):
-            if event.weight < 0:
-                yield f"{path}[{j}].weight", f" is {event.weight}; expected 0 or more"
+            if event.weight and not WEIGHTS[0] <= event.weight <= WEIGHTS[1]:
+                yield f"{path}[{j}].weight", f" is {event.weight}; expected 0, or {WEIGHTS[0]:g} to {WEIGHTS[1]:g}"
     for i, genre in enumerate(descriptors.genres):
         for kind in ("archetypes", "dynamics", "profiles"):
             yield from _listed(f"genres[{i}].valid_{kind}", getattr(genre, f"valid_{kind}"), "", among=known[kind])
@@ -202,6 +204,11 @@ def _ranges(value: Any, path: str = "") -> Iterator[Problem]:
         for end in (value.min, value.max):
             if abs(end) > FLOAT32_MAX:
                 yield path, f" holds {end}, which a float32 cannot; features are float32"
+        if value.max - value.min > FLOAT32_MAX:
+            yield path, f" is {value.max - value.min} wide, which a float32 cannot hold; features are float32"
+    elif isinstance(value, AxisModifier):
+        if abs(value.additive) > FLOAT32_MAX:
+            yield f"{path}.additive", f" is {value.additive}, which a float32 cannot hold; features are float32"
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from _ranges(getattr(value, name), f"{path}.{name}" if path else name)

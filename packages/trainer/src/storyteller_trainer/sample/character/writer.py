@@ -19,6 +19,7 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.predictions import PREDICTIONS
 
+from storyteller_trainer.character.data.chunks import examples_hash
 from storyteller_trainer.character.data.manifest import Manifest, manifest_path
 from storyteller_trainer.reading.jsonl import check_name
 from storyteller_trainer.sample.character.generate import SampleChunk, Totals, draw_chunks
@@ -32,8 +33,9 @@ GZIP_LEVEL = 1
 def write_dataset(plan: Plan, output: StrPath, progress: Callable[[int], None] = lambda examples: None) -> Manifest:
     """Generates the examples of a plan into a JSONL file (gzip when it ends in `.gz`), with its manifest beside it.
 
-    Both files are complete under temporary names before either is renamed into place. The same plan gives the same
-    bytes, but for the time in the manifest.
+    Both files are complete under temporary names before either is renamed into place, and the manifest names its
+    examples by their hash: killed between the two renames, this leaves an old manifest that is known to be of other
+    data. The same plan gives the same bytes, but for the time in the manifest.
 
     Args:
         plan: from `make_plan`.
@@ -47,22 +49,26 @@ def write_dataset(plan: Plan, output: StrPath, progress: Callable[[int], None] =
     check_name(output)
     totals = Totals(plan)
     cells = _cell_objects(plan)
+    digests = bytearray()
     with atomic_path(manifest_path(output)) as manifest_temporary, atomic_path(output) as data_temporary:
         with _opened(data_temporary, compressed=output.suffix == ".gz") as file:
             for number, chunk in enumerate(draw_chunks(plan)):
-                file.write(b"".join(_lines(chunk, cells, stream(plan.config.seed, ID_STREAM, number).bytes)))
+                random_bytes = stream(plan.config.seed, ID_STREAM, number).bytes
+                file.write(b"".join(_lines(chunk, cells, random_bytes, digests)))
                 totals.add(chunk)
                 progress(len(chunk.features) + chunk.rejected)
         totals.require_some()
-        manifest = make_manifest(plan, totals)
+        manifest = make_manifest(plan, totals, examples_hash(np.frombuffer(digests, np.uint64)))
         manifest_temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-        # Killed between the two renames, this leaves new data with no manifest rather than with that of older data.
-        manifest_path(output).unlink(missing_ok=True)
     return manifest
 
 
-def make_manifest(plan: Plan, totals: Totals) -> Manifest:
-    """The manifest of a plan whose chunks have all been counted."""
+def make_manifest(plan: Plan, totals: Totals, hash_of_all: str) -> Manifest:
+    """The manifest of a plan whose chunks have all been counted.
+
+    Args:
+        hash_of_all: see `examples_hash`.
+    """
     return Manifest(
         total_generated=totals.valid + totals.rejected,
         total_valid=totals.valid,
@@ -77,6 +83,7 @@ def make_manifest(plan: Plan, totals: Totals) -> Manifest:
         cells=totals.cells,
         min_coherence=plan.config.min_coherence,
         schema_fingerprint=fingerprint(),
+        examples_hash=hash_of_all,
         irreducible_loss=totals.irreducible,
         best_accuracy=totals.best_accuracy,
     )
@@ -105,13 +112,20 @@ def _cell_objects(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _lines(chunk: SampleChunk, cells: list[dict[str, Any]], random_bytes: Callable[[int], bytes]) -> Iterator[bytes]:
-    """One JSON object a line. Numbers are written with the fewest digits that give the same float32 again."""
+def _lines(
+    chunk: SampleChunk, cells: list[dict[str, Any]], random_bytes: Callable[[int], bytes], digests: bytearray
+) -> Iterator[bytes]:
+    """One JSON object a line. Numbers are written with the fewest digits that give the same float32 again.
+
+    The first eight bytes of each content hash are added to `digests`.
+    """
     both = np.concatenate([chunk.features, chunk.labels], axis=1).astype("<f4", copy=False)
     ids = random_bytes(16 * len(both))
     for i, (values, cell, variation, score) in enumerate(
         zip(both, chunk.cells.tolist(), chunk.variations.tolist(), chunk.coherence.tolist(), strict=True)
     ):
+        content_hash = hashlib.sha256(values.data)
+        digests += content_hash.digest()[:8]
         yield orjson.dumps(
             {
                 "id": str(uuid.UUID(bytes=ids[16 * i : 16 * i + 16], version=4)),
@@ -120,7 +134,7 @@ def _lines(chunk: SampleChunk, cells: list[dict[str, Any]], random_bytes: Callab
                 "features": values[: FEATURES.size],
                 "labels": values[FEATURES.size :],
                 "coherence_score": score,
-                "content_hash": hashlib.sha256(values.data).hexdigest(),
+                "content_hash": content_hash.hexdigest(),
             },
             option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE,
         )

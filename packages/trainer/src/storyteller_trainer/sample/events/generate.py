@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -51,10 +52,14 @@ class EventData:
     drawn: int
     seed: int
 
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Counts by primary kind and by register, and where the data comes from."""
+    def manifest(self, content_hash: str) -> dict[str, Any]:
+        """Counts by primary kind and by register, where the data comes from, and of which file this is said.
+
+        Args:
+            content_hash: SHA-256, hex, of the file's bytes.
+        """
         return {
+            "content_hash": content_hash,
             "total_generated": self.drawn,
             "total_valid": len(self.examples),
             "total_rejected": self.drawn - len(self.examples),
@@ -181,21 +186,25 @@ def _edit(piece: Piece, change: Callable[[str], str]) -> Piece:
 def write_events(path: StrPath, data: EventData) -> Path:
     """Writes the examples as JSONL and, beside them, the manifest; both whole or not at all.
 
+    Both are complete under temporary names before either is renamed into place. Killed between the two, this leaves an
+    old manifest, which by its hash is of another file.
+
     Returns:
         The path of the manifest, `NAME.manifest.json`.
     """
     path = Path(path)
-    write_examples(path, data.examples)
-    manifest = path.with_suffix(".manifest.json")
-    write_atomic(manifest, msgspec.json.format(msgspec.json.encode(data.manifest)) + b"\n")
-    return manifest
+    place = path.with_suffix(".manifest.json")
+    content = msgspec.json.Encoder().encode_lines(data.examples)
+    manifest = data.manifest(hashlib.sha256(content).hexdigest())
+    with atomic_path(place) as manifest_temporary, atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+        manifest_temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    return place
 
 
 def write_examples(path: StrPath, examples: Sequence[EventExample]) -> None:
     """Writes examples as JSONL, one object a line, whole or not at all."""
-    path = Path(path)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(msgspec.json.Encoder().encode_lines(examples))
+    write_atomic(path, msgspec.json.Encoder().encode_lines(examples))
 
 
 def summary(examples: Sequence[EventExample]) -> dict[str, dict[str, float]]:
