@@ -12,6 +12,7 @@ from storyteller_schema.contract.events import BIO_LABELS, IGNORE_INDEX, EntityC
 from storyteller_schema.contract.onnx import PAD_ID
 from storyteller_schema.contract.spans import assemble_spans
 from storyteller_trainer.events.data.encoding import (
+    Encoded,
     byte_offsets,
     collate,
     encode,
@@ -136,3 +137,27 @@ def test_an_epoch_has_every_example_once_in_batches_of_similar_length() -> None:
     assert batches == order(1)
     assert batches != order(2)
     assert sorted(index for batch in evaluation_order(lengths, 16) for index in batch) == list(range(1000))
+
+
+@pytest.mark.parametrize("mark", ["\u0308", "\u0301\u0308", "\ufe0f"])
+def test_a_mark_that_the_tokenizer_drops_is_told_as_such(bert: Tokenizer, mark: str) -> None:
+    """The tiny BERT is one that takes accents off, as the one it stands for."""
+    name = f"Mara{mark}"
+    end = len(name.encode())
+    entity = {"start": 0, "end": end, "text": name, "category": "CHARACTER", "role": "Actor"}
+    line = {
+        "id": "1",
+        "text": f"{name} waits.",
+        "register": "player",
+        "event_kinds": ["SpeechAct"],
+        "entities": [entity],
+    }
+    found = encode([make(line)], bert)
+    spans = assemble_spans(found.items[0].labels.tolist(), [1.0] * len(found.items[0].ids), *_places(found.items[0]))
+    kept = bool(spans) and spans[0].end == end
+    assert (found.dropped_marks, found.unaligned_entities) == (0 if kept else 1, 0)
+    assert any("entities end in a mark that the tokenizer drops" in notice for notice in found.notices()) is not kept
+
+
+def _places(item: Encoded) -> tuple[list[tuple[int, int]], list[bool]]:
+    return item.offsets, item.special
