@@ -57,8 +57,6 @@ def test_the_reference_agrees_and_says_what_it_covered(engine: Engine) -> None:
     assert report.covered == {"constants": 17, "enum order": 59, "one-hot": 46, "event labels": 24}
     assert [line.partition(":")[0] for line in report.unseen] == [
         "sizes and regions",
-        "one-hot ActionContext",
-        "one-hot Primary",
         "decode rules",
         "golden vectors",
     ]
@@ -159,15 +157,19 @@ def test_a_constant_that_cannot_be_evaluated(engine: Engine) -> None:
     assert rows(engine.check())[0][2].startswith("(cannot be read: cannot evaluate `event_features()`")
 
 
-def test_a_constant_with_two_values_is_not_guessed(engine: Engine) -> None:
+def test_of_two_alternatives_the_one_that_a_default_build_compiles_counts(engine: Engine) -> None:
     engine.replace(
         "feature_schema.rs",
         "pub const HISTORY_DEPTH: usize = 3;",
         '#[cfg(feature = "long")]\npub const HISTORY_DEPTH: usize = 9;\n'
         '#[cfg(not(feature = "long"))]\npub const HISTORY_DEPTH: usize = 3;',
     )
-    assert ("HISTORY_DEPTH", "3") in [(name, here) for name, here, _ in rows(engine.check())]
-    assert "(declared as 9 and as 3)" in engine.check().differences[0].there
+    report = engine.check()
+    assert report.agrees
+    assert any("HISTORY_DEPTH" in note and '#[cfg(feature = "long")]' in note for note in report.notes)
+    engine.replace("feature_schema.rs", '#[cfg(feature = "long")]', '#[cfg(not(feature = "short"))]')
+    engine.replace("feature_schema.rs", '#[cfg(not(feature = "long"))]', '#[cfg(feature = "short")]')
+    assert [name for name, _, _ in rows(engine.check())] == ["HISTORY_DEPTH", "TOTAL_INPUT_FEATURES"]
 
 
 def test_a_file_without_any_constant_is_no_pass(engine: Engine) -> None:
@@ -192,8 +194,15 @@ def test_an_enum_swapped_under_another_name(engine: Engine) -> None:
     assert [name for name, _, _ in rows(engine.check())] == ["enum Primary[0]", "enum Primary[1]"]
 
 
-def test_one_of_two_declarations_differs(engine: Engine) -> None:
+def test_of_two_declarations_the_one_that_is_used_counts(engine: Engine) -> None:
     engine.add("crates/core/src/scene.rs", "pub enum SceneType { Connective, Gravitational, Gate, Threshold }")
+    report = engine.check()
+    assert report.agrees
+    [note] = [note for note in report.notes if note.startswith("enum SceneType")]
+    assert "feature_schema.rs uses it), not crates/core/src/scene.rs:1" in note
+    # Where nothing says which one is used, the one that differs shows.
+    engine.replace("enums.rs", "pub enum SceneType {", "pub enum OldSceneType {")
+    engine.add("crates/web/src/scene.rs", "pub enum SceneType { Gravitational, Connective, Gate, Threshold }")
     report = engine.check()
     assert [name for name, _, _ in rows(report)] == ["enum SceneType[0]", "enum SceneType[1]"]
     assert "crates/core/src/scene.rs:1" in report.differences[0].there
@@ -268,12 +277,13 @@ def test_a_missing_labels_file_is_said_to_be_unseen(engine: Engine) -> None:
     assert "event labels" not in report.covered
 
 
-def test_a_one_hot_without_arms_is_said_to_be_unseen(engine: Engine) -> None:
+def test_a_one_hot_without_arms_is_a_difference(engine: Engine) -> None:
     engine.add(
         "crates/storyteller-ml/src/extra.rs", "fn one_hot_primary(p: Primary) -> [f32; 8] { by_index(p as usize) }"
     )
-    [line] = [line for line in engine.check().unseen if line.startswith("one-hot Primary")]
-    assert "one_hot_primary at crates/storyteller-ml/src/extra.rs:1 has no match with arms" in line
+    [row] = [row for row in engine.check().differences if row.name.startswith("one-hot Primary: `fn one_hot_primary")]
+    assert "there and not understood" in row.there
+    assert "one_hot_primary, crates/storyteller-ml/src/extra.rs:1" in row.there
 
 
 # --- what is no source

@@ -50,17 +50,18 @@ def export(output: Path | None, rich: bool) -> None:
 @main.command()
 @click.argument("file", type=INPUT, required=False)
 @option("--rust-repo", type=INPUT, help="The engine's repository: its Rust source is read.")
+@option("--strict", is_flag=True, help="What no source shows is a difference too.")
 @json_option
-def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
+def check(file: Path | None, rust_repo: Path | None, strict: bool, as_json: bool) -> None:
     """Compare this workspace with the engine: its Rust source, its JSON (FILE), or both.
 
     The Rust source shows constants, enum orders, one-hots and event labels; JSON shows regions, and in its richer form
     everything. With neither, the committed schema of the Rust reference crate is compared. Ends with 1 when anything
-    differs or nothing could be compared, with 2 when a source cannot be read.
+    differs or nothing could be compared, with 2 when a source cannot be read or judged.
 
     \b
     Example:
-      storyteller-schema check --rust-repo ../storyteller schema.json
+      storyteller-schema check --rust-repo ../storyteller schema.json --strict
     """
     from storyteller_schema.drift import comparison
 
@@ -72,30 +73,49 @@ def check(file: Path | None, rust_repo: Path | None, as_json: bool) -> None:
         with judging("file"):
             reports.append(comparison.check_file(file))
     reports = reports or [comparison.check_reference()]
+    missing = comparison.count_unconfirmed(reports, strict)
     if as_json:
         print_json([{**asdict(report), "agrees": report.agrees} for report in reports])
     else:
         for report in reports:
             _print(report)
+        if missing and not strict:
+            topics = f"{len(missing)} topic{'s were' if len(missing) != 1 else ' was'}"
+            out.print(f"{topics} not seen; --strict counts that as a difference.")
+    if any(report.unjudged for report in reports):
+        raise SystemExit(2)
     if not all(report.agrees for report in reports):
         raise SystemExit(1)
 
 
 def _print(report: comparison.DriftReport) -> None:
     from rich.table import Table
+    from rich.text import Text
+
+    from storyteller_schema.drift import comparison
 
     out.print(f"Compared with {report.source}")
     out.print("  covered:  " + (", ".join(f"{kind} ({count})" for kind, count in report.covered.items()) or "nothing"))
-    for label, lines in (("not seen", report.unseen), ("beyond the contract", report.extra)):
+    for label, lines in (
+        ("not seen", report.unseen),
+        ("beyond the contract", report.extra),
+        ("note", report.notes),
+        ("cannot be judged", report.unjudged),
+    ):
         for line in lines:
-            out.print(f"  {label}:  {line}")
+            out.print(f"  {label}:  {comparison.show(line)}")
     if report.differences:
         table = Table("name", "here", "there")
         for row in report.differences:
-            table.add_row(row.name, row.here, row.there)
+            table.add_row(*(Text(comparison.show(cell)) for cell in (row.name, row.here, row.there)))
         out.print(table)
     if report.agrees:
         out.print("No difference.")
-    else:
-        count = len(report.differences)
-        out.print(f"{count} difference{'s' if count != 1 else ''}." if count else "Nothing could be compared.")
+        return
+    count = len(report.differences)
+    if count:
+        out.print(f"{count} difference{'s' if count != 1 else ''}.")
+    if report.unjudged:
+        out.print(f"{len(report.unjudged)} of what is there cannot be judged.")
+    if not report.covered:
+        out.print("Nothing could be compared.")

@@ -128,7 +128,7 @@ def read_document(text: bytes, name: str) -> SchemaDocument:
     """
     try:
         return msgspec.json.decode(text.removeprefix(codecs.BOM_UTF8), type=SchemaDocument)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise StorytellerError(
             f"{name}: not a schema as the engine or `storyteller-schema export` writes it: {error}"
         ) from error

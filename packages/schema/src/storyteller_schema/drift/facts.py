@@ -56,6 +56,12 @@ class Facts:
     places: dict[str, str] = field(default_factory=dict)
     #: Why a topic is not there.
     reasons: dict[Topic, str] = field(default_factory=dict)
+    #: Why a topic that is there may not be what the engine uses.
+    doubts: dict[Topic, str] = field(default_factory=dict)
+    #: Of which nobody can say what a build makes of it, each with its place.
+    unjudged: list[str] = field(default_factory=list)
+    #: What was taken of several, what was left out, what was not read; for people.
+    notes: list[str] = field(default_factory=list)
 
     def add(self, topic: Topic, name: str, value: Value, place: str = "") -> None:
         """Adds a fact, and its topic when it is the first."""
@@ -86,11 +92,16 @@ def document_facts(document: SchemaDocument) -> Facts:
     for name in ("fingerprint", "event_fingerprint"):
         if getattr(document, name) is not None:
             facts.add(FINGERPRINTS, name, getattr(document, name))
+    # A topic stands though it is empty: whoever lists no constants has lost them.
+    if document.constants is not None:
+        facts.topics[CONSTANTS] = {}
     for name, constant in (document.constants or {}).items():
         facts.add(CONSTANTS, name, constant)
     for name, labels in (document.enums or {}).items():
+        facts.topics[enum_order(name)] = {}
         facts.add_sequence(enum_order(name), f"enum {name}", labels)
     for name, members in (document.one_hots or {}).items():
+        facts.topics[one_hot_arms(name)] = {}
         for member, floats in members.items():
             facts.add(one_hot_arms(name), f"one-hot {name}::{member}", floats)
     for name, number in (document.decode_rules or {}).items():
@@ -106,6 +117,7 @@ def _region(region: RegionInfo) -> str:
 
 def add_event_facts(facts: Facts, events: EventInfo) -> None:
     """Adds the labels of the text pipeline."""
+    facts.topics |= {EVENT_KINDS: {}, BIO_LABELS: {}}
     facts.add_sequence(EVENT_KINDS, "EVENT_KIND_LABELS", events.event_kinds)
     facts.add_sequence(BIO_LABELS, "BIO_LABELS", events.bio_labels)
     facts.add(SEQUENCE_LENGTH, "MAX_SEQ_LENGTH", events.max_seq_length)

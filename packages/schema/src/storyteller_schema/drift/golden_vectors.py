@@ -16,9 +16,10 @@ from typing import Any
 
 import msgspec
 
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.document import DecodeVector, EncodeVector, SchemaDocument, read_document
 from storyteller_schema.contract.features import FEATURES, encode_features
-from storyteller_schema.contract.predictions import decode_outputs
+from storyteller_schema.contract.predictions import PREDICTIONS, decode_outputs
 from storyteller_schema.contract.record import to_json
 from storyteller_schema.drift.facts import Facts, Topic, Value, as_float32
 
@@ -40,13 +41,16 @@ def with_our_vectors(document: SchemaDocument, inputs: SchemaDocument) -> Schema
         for vector in inputs.golden_encode
     )
     decode = inputs.golden_decode and tuple(
-        DecodeVector(outputs=vector.outputs, prediction=_decoded(vector.outputs)) for vector in inputs.golden_decode
+        DecodeVector(outputs=vector.outputs, prediction=_decoded(vector.outputs, f"golden_decode[{number}].outputs"))
+        for number, vector in enumerate(inputs.golden_decode)
     )
     return msgspec.structs.replace(document, golden_encode=encode, golden_decode=decode)
 
 
-def _decoded(outputs: tuple[float | None, ...]) -> dict[str, Any]:
+def _decoded(outputs: tuple[float | None, ...], where: str) -> dict[str, Any]:
     numbers = [math.nan if output is None else output for output in outputs]
+    if len(numbers) != PREDICTIONS.size:
+        raise StorytellerError(f"{where}: {len(numbers)} numbers; expected {PREDICTIONS.size}")
     # By way of JSON, so that what is not finite becomes what JSON makes of it.
     prediction: dict[str, Any] = msgspec.json.decode(to_json(decode_outputs(numbers)))
     return prediction

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.constants import ENGINE_CONSTANTS
 from storyteller_schema.contract.enums import WIRE_ENUMS, WireEnum
+from storyteller_schema.contract.events import BIO_LABELS as OUR_BIO_LABELS
+from storyteller_schema.contract.events import MAX_SEQ_LENGTH, EventKind
 from storyteller_schema.drift.facts import (
     BIO_LABELS,
     CONSTANTS,
@@ -16,17 +18,21 @@ from storyteller_schema.drift.facts import (
     REGIONS,
     SEQUENCE_LENGTH,
     Facts,
+    Topic,
     Value,
     enum_order,
     one_hot_arms,
 )
 from storyteller_schema.drift.golden_vectors import DECODE, ENCODE
-from storyteller_schema.drift.rust_source import Constant, OneHotFunction, RustSource, Unreadable
-from storyteller_schema.drift.rust_values import discriminants, integer, strings
+from storyteller_schema.drift.rust_candidates import Candidates, enums_like, files_named, one_hots_for
+from storyteller_schema.drift.rust_source import Constant, Declared, Module, RustEnum, RustSource
+from storyteller_schema.drift.rust_syntax import Unjudged, Unreadable
+from storyteller_schema.drift.rust_values import Values, must_hold, strings, variants
 
 #: The file that declares the constants, and the one that declares the event labels, wherever they lie.
 CONSTANTS_FILE = "feature_schema.rs"
 LABELS_FILE = "event_labels.rs"
+D = TypeVar("D", bound=Declared)
 
 
 def rust_facts(source: RustSource) -> Facts:
@@ -35,138 +41,235 @@ def rust_facts(source: RustSource) -> Facts:
     Raises:
         StorytellerError: the repository has no `feature_schema.rs`.
     """
-    facts = Facts()
-    _add_constants(facts, source)
-    _add_event_labels(facts, source)
-    for enum in WIRE_ENUMS:
-        _add_enum(facts, source, enum)
-        _add_one_hots(facts, source, enum)
-    facts.reasons[REGIONS] = "region names are not declared in Rust source; give the engine's JSON too"
-    for topic in (DECODE_RULES, ENCODE, DECODE):
-        facts.reasons[topic] = "this is behaviour; give the engine's richer JSON too"
-    return facts
+    return _RustFacts(source).collect()
 
 
-def _file(source: RustSource, name: str) -> Path | None:
-    """The file of that name nearest to the root, if there is one."""
-    found = [path for path in source.files if path.name == name]
-    return min(found, key=lambda path: (len(path.parts), path), default=None)
+class _RustFacts:
+    """Collects the facts, and notes beside them what was taken, what was left out and what cannot be judged."""
 
+    def __init__(self, source: RustSource) -> None:
+        self.source = source
+        self.values = Values(source)
+        self.facts = Facts()
+        #: The files that facts were read from.
+        self.read: set[Path] = set()
 
-def _declared(source: RustSource, file: Path | None = None) -> list[Constant]:
-    """The constants of one file, or of all."""
-    constants = [constant for declared in source.constants.values() for constant in declared]
-    return [constant for constant in constants if file in (None, constant.place.path)]
+    def collect(self) -> Facts:
+        self.facts.notes += [f"not read: {skipped}" for skipped in self.source.skipped]
+        schema = self._constants()
+        self._event_labels(schema)
+        for enum in WIRE_ENUMS:
+            declared = self._enum(schema, enum)
+            self._one_hots(schema, enum, declared)
+        self.facts.reasons[REGIONS] = "region names are not declared in Rust source; give the engine's JSON too"
+        for topic in (DECODE_RULES, ENCODE, DECODE):
+            self.facts.reasons[topic] = "this is behaviour; give the engine's richer JSON too"
+        for file, place in sorted(self.source.broken.items()):
+            if file in self.read:
+                self.facts.unjudged.append(f"{place}: no Rust that can be parsed from here on")
+            else:
+                self.facts.notes.append(f"not understood: {place}")
+        self.facts.unjudged = list(dict.fromkeys(self.facts.unjudged))
+        self.facts.notes = list(dict.fromkeys(self.facts.notes))
+        return self.facts
 
+    def _constants(self) -> list[Module]:
+        """Adds the constants; the modules that declare them."""
+        files = files_named(self.source, CONSTANTS_FILE)
+        if not files.taken:
+            raise StorytellerError(
+                f"{self.source.root}: none of its {len(self.source.files)} Rust files is named {CONSTANTS_FILE}; "
+                f"expected the root of the engine's repository, with crates/storyteller-ml/src/{CONSTANTS_FILE}"
+            )
+        self._note_files(CONSTANTS_FILE, files)
+        # The topic stands even when it stays empty: a file without the declarations has lost them.
+        self.facts.topics[CONSTANTS] = {}
+        for module in files.taken:
+            self.read.add(module.file)
+            for name, ours in ENGINE_CONSTANTS.items():
+                constant = self._declared(module, name, CONSTANTS)
+                if constant is not None:
+                    self._add(CONSTANTS, name, self._integer(constant), ours, constant)
+            for constant in module.constants:
+                if constant.name not in ENGINE_CONSTANTS and constant.condition.holds:
+                    value = self._integer(constant)
+                    if isinstance(value, int):
+                        self.facts.add(CONSTANTS, constant.name, value, str(constant.place))
+        return files.taken
 
-def _integer(source: RustSource, constant: Constant) -> Value:
-    """A constant's value, or why it cannot be read: that equals nothing, so it shows as a difference."""
-    try:
-        return integer(source, constant)
-    except Unreadable as reason:
-        return f"(cannot be read: {reason})"
-
-
-def _add_constants(facts: Facts, source: RustSource) -> None:
-    file = _file(source, CONSTANTS_FILE)
-    if file is None:
-        raise StorytellerError(
-            f"{source.root}: none of its {len(source.files)} Rust files is named {CONSTANTS_FILE}; "
-            f"expected the root of the engine's repository, with crates/storyteller-ml/src/{CONSTANTS_FILE}"
-        )
-    # The topic stands even when it stays empty: a file without the declarations has lost them.
-    facts.topics[CONSTANTS] = {}
-    for constant in _declared(source, file):
-        value = _integer(source, constant)
-        other = facts.topics[CONSTANTS].get(constant.name, value)
-        if other != value:  # under different `cfg`s, say: which one holds cannot be told
-            value = f"(declared as {other} and as {value})"
-        if constant.name in ENGINE_CONSTANTS or isinstance(value, int):
-            facts.add(CONSTANTS, constant.name, value, str(constant.place))
-
-
-def _add_event_labels(facts: Facts, source: RustSource) -> None:
-    file = _file(source, LABELS_FILE)
-    for topic in (EVENT_KINDS, BIO_LABELS, SEQUENCE_LENGTH):
-        if file is None:
-            facts.reasons[topic] = f"no file {LABELS_FILE} in the Rust source"
-            continue
-        facts.topics[topic] = {}
-        for constant in _declared(source, file):
-            if constant.name != topic.thing:
+    def _event_labels(self, schema: list[Module]) -> None:
+        files = files_named(self.source, LABELS_FILE, schema[0].crate)
+        self._note_files(LABELS_FILE, files)
+        for topic in (EVENT_KINDS, BIO_LABELS, SEQUENCE_LENGTH):
+            if not files.taken:
+                self.facts.reasons[topic] = f"no file {LABELS_FILE} in the Rust source"
                 continue
-            if topic is SEQUENCE_LENGTH:
-                facts.add(topic, topic.thing, _integer(source, constant), str(constant.place))
+            self.facts.topics[topic] = {}
+            for module in files.taken:
+                self.read.add(module.file)
+                constant = self._declared(module, topic.thing, topic)
+                if constant is None:
+                    continue
+                if topic is SEQUENCE_LENGTH:
+                    self._add(topic, topic.thing, self._integer(constant), MAX_SEQ_LENGTH, constant)
+                    continue
+                try:
+                    labels = tuple(strings(constant))
+                except Unjudged as reason:
+                    self._unjudged(topic, reason)
+                except Unreadable as reason:
+                    self.facts.add(topic, topic.thing, f"(cannot be read: {reason})", str(constant.place))
+                else:
+                    expected = EventKind.labels() if topic is EVENT_KINDS else OUR_BIO_LABELS
+                    self._add_order(topic, topic.thing, labels, expected, str(constant.place))
+
+    def _enum(self, schema: list[Module], enum: type[WireEnum]) -> list[RustEnum]:
+        """Adds an enum's order; the declarations it was read from."""
+        topic, name = enum_order(enum.__name__), f"enum {enum.__name__}"
+        found = enums_like(self.source, self.values.paths, schema, enum)
+        self._note(name, found)
+        for declared in found.taken:
+            self.read.add(declared.place.path)
+            place = str(declared.place)
+            if declared.condition.holds is False:
+                self.facts.add(
+                    topic, name, f"(only under `{declared.condition.text}`, which a default build leaves out)", place
+                )
                 continue
+            for _, variant, under in variants(declared):
+                if under.holds is False and not under.test_only:
+                    self._left_out(f"{name}::{variant}", under.text, place)
             try:
-                facts.add_sequence(topic, topic.thing, strings(constant), str(constant.place))
+                numbers = self.values.discriminants(declared)
+            except Unjudged as reason:
+                self._unjudged(topic, reason)
             except Unreadable as reason:
-                facts.add(topic, topic.thing, f"(cannot be read: {reason})", str(constant.place))
+                self.facts.add(topic, name, f"(cannot be read: {reason})", place)
+            else:
+                self._add_order(topic, name, tuple(sorted(numbers, key=numbers.__getitem__)), enum.labels(), place)
+        if not found.taken:
+            self._order_of_strings(schema, topic, enum)
+        elif found.doubt:
+            self.facts.doubts[topic] = found.doubt
+        return found.taken
 
+    def _order_of_strings(self, schema: list[Module], topic: Topic, enum: type[WireEnum]) -> None:
+        """An array of the variants' names shows an order too."""
+        ours = set(enum.labels())
+        for module in self.source.modules():
+            for constant in module.constants:
+                order = _folded(constant, enum)
+                if set(order) == ours and constant.condition.holds is not False:
+                    try:
+                        must_hold(constant.condition, constant.place, f"`{constant.name}`")
+                    except Unjudged as reason:
+                        self._unjudged(topic, reason)
+                        continue
+                    self.read.add(constant.place.path)
+                    self._add_order(topic, f"enum {enum.__name__}", order, enum.labels(), str(constant.place))
+        if topic not in self.facts.topics and topic not in self.facts.reasons:
+            self.facts.reasons[topic] = (
+                f"no enum of this name, and none with these variants, in {len(self.source.files)} Rust files"
+            )
 
-def _add_enum(facts: Facts, source: RustSource, enum: type[WireEnum]) -> None:
-    topic = enum_order(enum.__name__)
-    orders = _orders(source, enum)
-    if not orders:
-        facts.reasons[topic] = f"no enum of this name, and none with these variants, in {len(source.files)} Rust files"
-    for place, order in orders.items():
-        # Declarations that agree make the same facts; of those that do not, the one that differs from ours must show.
-        name = f"enum {enum.__name__}"
-        if topic not in facts.topics or order != enum.labels():
-            facts.topics.pop(topic, None)
-            facts.add_sequence(topic, name, order, place)
+    def _one_hots(self, schema: list[Module], enum: type[WireEnum], declared: list[RustEnum]) -> None:
+        topic, ours = one_hot_arms(enum.__name__), set(enum.labels())
+        found, said, unjudged = one_hots_for(self.source, self.values.paths, schema, enum, declared)
+        self.facts.unjudged += unjudged
+        self._note(f"one-hot {enum.__name__}", found)
+        for function in found.taken:
+            self.read.add(function.place.path)
+            place = f"{function.name}, {function.place}"
+            try:
+                must_hold(function.condition, function.place, f"`{function.name}`")
+            except Unjudged as reason:
+                self._unjudged(topic, reason)
+                continue
+            if function.condition.holds is False:
+                text = f"(only under `{function.condition.text}`, which a default build leaves out)"
+                self.facts.add(topic, f"one-hot {enum.__name__}", text, place)
+                continue
+            one_hots = said[id(function)]
+            for arm in one_hots.left_out:
+                self.facts.notes.append(f"one-hot {enum.__name__}: a default build leaves out {arm}")
+            for variant, floats in one_hots.arms.items():
+                name = f"one-hot {enum.__name__}::{variant}"
+                expected = variant in ours and floats == _one_hot(enum, variant)
+                if name not in self.facts.topics.get(topic, {}) or not expected:
+                    self.facts.add(topic, name, floats, place)
+            for arm in one_hots.unread:
+                name = f"one-hot {enum.__name__}: `{arm}`"
+                self.facts.add(topic, name, "(there and not understood: no match of Variant => [numbers])", place)
+        if topic not in self.facts.topics and topic not in self.facts.reasons:
+            self.facts.reasons[topic] = "no one_hot_* function for this enum in the Rust source"
 
-
-def _orders(source: RustSource, enum: type[WireEnum]) -> dict[str, tuple[str, ...]]:
-    """Place to variants in wire order, for what declares this enum: by its name, or by its variants under any name."""
-    ours = set(enum.labels())
-    declared: dict[str, tuple[str, ...]] = {}
-    named = [found for found in source.enums if found.name == enum.__name__]
-    same_variants = [found for found in source.enums if set(found.variants) == ours]
-    if named:
-        # Other crates may use the name for something else: those that share the most variants are meant.
-        shared = max(len(ours & set(found.variants)) for found in named)
-        named = [found for found in named if shared and len(ours & set(found.variants)) == shared]
-    for found in named or same_variants:
+    def _declared(self, module: Module, name: str, topic: Topic) -> Constant | None:
+        """The constant that a name means in a module. One that only another build has is a fact by itself."""
+        left_out = [each for each in module.constants if each.name == name and each.condition.holds is False]
+        left_out = [each for each in left_out if not each.condition.test_only]
         try:
-            numbers = discriminants(source, found)
+            constant = self.values.find(module, (name,))
+        except Unjudged as reason:
+            self.facts.unjudged.append(str(reason))
+            return None
+        except Unreadable:
+            for each in left_out:
+                text = f"(only under `{each.condition.text}`, which a default build leaves out)"
+                self.facts.add(topic, name, text, str(each.place))
+            return None
+        for each in left_out:
+            self._left_out(name, each.condition.text, str(each.place))
+        self.read.add(constant.place.path)
+        return constant
+
+    def _integer(self, constant: Constant) -> Value:
+        """A constant's value, or why it cannot be read: that equals nothing, so it shows as a difference."""
+        try:
+            return self.values.integer(constant)
+        except Unjudged as reason:
+            self.facts.unjudged.append(str(reason))
+            return f"(cannot be judged: {reason})"
         except Unreadable as reason:
-            declared[str(found.place)] = (f"(cannot be read: {reason})",)
-            continue
-        declared[str(found.place)] = tuple(sorted(numbers, key=numbers.__getitem__))
-    return declared or {str(c.place): order for c in _declared(source) if set(order := _folded(c, enum)) == ours}
+            return f"(cannot be read: {reason})"
+
+    def _add(self, topic: Topic, name: str, value: Value, ours: Value, constant: Constant) -> None:
+        """A fact; of several declarations that may be meant, the one that differs must show."""
+        if name not in self.facts.topics[topic] or value != ours:
+            self.facts.add(topic, name, value, str(constant.place))
+
+    def _add_order(self, topic: Topic, name: str, order: tuple[str, ...], ours: tuple[str, ...], place: str) -> None:
+        """An order; likewise."""
+        if not self.facts.topics.get(topic) or order != ours:
+            self.facts.topics[topic] = {}
+            self.facts.add_sequence(topic, name, order, place)
+
+    def _unjudged(self, topic: Topic, reason: Unjudged) -> None:
+        """What cannot be judged is neither equal nor different."""
+        self.facts.unjudged.append(str(reason))
+        if not self.facts.topics.get(topic):
+            self.facts.topics.pop(topic, None)
+            self.facts.reasons[topic] = "cannot be judged"
+
+    def _left_out(self, name: str, attribute: str, place: str) -> None:
+        self.facts.notes.append(f"{name}: a default build leaves out the one under `{attribute}` ({place})")
+
+    def _note_files(self, name: str, found: Candidates[Module]) -> None:
+        if found.others or len(found.taken) > 1:
+            taken, others = (", ".join(str(each.file) for each in group) for group in (found.taken, found.others))
+            self.facts.notes.append(f"{name}: compared {taken} ({found.why})" + (f", not {others}" if others else ""))
+
+    def _note(self, name: str, found: Candidates[D]) -> None:
+        if found.others or len(found.taken) > 1:
+            taken, others = (", ".join(str(each.place) for each in group) for group in (found.taken, found.others))
+            self.facts.notes.append(f"{name}: compared {taken} ({found.why})" + (f", not {others}" if others else ""))
 
 
 def _folded(constant: Constant, enum: type[WireEnum]) -> tuple[str, ...]:
     """The elements of an array of strings under our spelling (`joy` is Joy); empty for anything else."""
     try:
         return tuple(enum(text).value for text in strings(constant))
-    except (Unreadable, ValueError):
+    except (Unreadable, Unjudged, ValueError):
         return ()
-
-
-def _add_one_hots(facts: Facts, source: RustSource, enum: type[WireEnum]) -> None:
-    topic = one_hot_arms(enum.__name__)
-    ours = set(enum.labels())
-    named = [function for function in source.one_hots if enum.__name__ in function.types]
-    functions: Sequence[OneHotFunction] = named or [f for f in source.one_hots if set(f.arms) == ours]
-    for function in functions:
-        place = f"{function.name}, {function.place}"
-        for variant, floats in function.arms.items():
-            name = f"one-hot {enum.__name__}::{variant}"
-            expected = variant in ours and floats == _one_hot(enum, variant)
-            if name not in facts.topics.get(topic, {}) or not expected:
-                facts.add(topic, name, floats, place)
-        for arm in function.unread:
-            facts.add(
-                topic, f"one-hot {enum.__name__}: `{arm}`", "(not an arm of the form Variant => [numbers])", place
-            )
-    if topic not in facts.topics:
-        facts.reasons[topic] = (
-            f"{functions[0].name} at {functions[0].place} has no match with arms"
-            if functions
-            else "no one_hot_* function for this enum in the Rust source"
-        )
 
 
 def _one_hot(enum: type[WireEnum], variant: str) -> tuple[float, ...]:
