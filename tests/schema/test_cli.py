@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -83,3 +85,93 @@ def test_the_result_as_json(tmp_path: Path) -> None:
     [report] = json.loads(checked.stdout)
     assert report["agrees"] is False
     assert report["differences"] == [{"name": "MAX_EDGES", "here": "5", "there": "6"}]
+
+
+def rich() -> Any:
+    """The richer form, as this side writes it."""
+    return json.loads(run("export", "--rich").stdout)
+
+
+def with_null_for_an_empty_mapping(document: Any) -> bytes:
+    emptied = next(v for v in document["golden_decode"] if v["prediction"]["emotion"]["intensity_delta"] == {})
+    emptied["prediction"]["emotion"]["intensity_delta"] = None
+    return json.dumps(document).encode()
+
+
+def with_a_label(label: str) -> Callable[[Any], bytes]:
+    def change(document: Any) -> bytes:
+        document["events"]["event_kinds"][3] = label
+        return json.dumps(document).encode()
+
+    return change
+
+
+def with_outputs(count: int) -> Callable[[Any], bytes]:
+    def change(document: Any) -> bytes:
+        document["golden_decode"][4]["outputs"] = [0.5] * count
+        return json.dumps(document).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "named"),
+    [
+        (lambda d: json.dumps(d).encode().replace(b'"tensor"', b'"ten\xffsor"', 1), 2, "not a schema"),
+        (lambda d: b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 2, "not a schema"),
+        (lambda d: b"[" * 100_000, 2, "not a schema"),
+        (lambda d: json.dumps(d).encode().replace(b"453", b"4" * 5000, 1), 2, "not a schema"),
+        (with_a_label("\\[/x]"), 1, "EVENT_KIND_LABELS[3]"),
+        (with_a_label("[/x]"), 1, "[/x]"),
+        (with_a_label("[bold]x"), 1, "[bold]x"),
+        (with_a_label("\x1b[2J\n"), 1, "\\x1b[2J\\n"),
+        (with_a_label("x" * 100_000), 1, "(100000 characters)"),
+        (with_outputs(41), 2, "golden_decode[4].outputs: 41 numbers; expected 42"),
+        (with_outputs(0), 2, "golden_decode[4].outputs: 0 numbers; expected 42"),
+        (with_null_for_an_empty_mapping, 1, "emotion.intensity_delta"),
+    ],
+    ids=str,
+)
+def test_strange_json_is_told_with_file_and_place(
+    tmp_path: Path, change: Callable[[Any], bytes], code: int, named: str
+) -> None:
+    path = tmp_path / "schema.json"
+    path.write_bytes(change(rich()))
+    checked = run("check", path)
+    assert checked.exit_code == code, checked.output
+    assert isinstance(checked.exception, SystemExit)
+    assert named in checked.output
+    assert str(path) in checked.output
+    assert "\x1b" not in checked.output
+
+
+def test_strict_counts_what_no_source_shows(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(rich()), encoding="utf-8")
+    # The golden vectors of this side alone: what the Rust source cannot show, the JSON does.
+    assert run("check", path, "--rust-repo", CRATE, "--strict").exit_code == 0
+    assert run("check", path, "--strict").exit_code == 0
+    assert run("check", "--strict").exit_code == 0
+    document = rich()
+    del document["golden_decode"], document["enums"]["Primary"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    lenient = run("check", path)
+    assert lenient.exit_code == 0
+    assert lenient.stdout.splitlines()[-1] == "2 topics were not seen; --strict counts that as a difference."
+    strict = run("check", path, "--strict", "--json")
+    assert strict.exit_code == 1
+    [report] = json.loads(strict.stdout)
+    names = [row["name"] for row in report["differences"]]
+    assert names == ["enum order Primary", "golden vectors decode"]
+    # The Rust source shows the enum: one topic is left.
+    both = run("check", path, "--rust-repo", CRATE)
+    assert both.stdout.splitlines()[-1] == "1 topic was not seen; --strict counts that as a difference."
+
+
+def test_lists_that_are_empty_are_lost_and_not_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    for key, empty in (("constants", {}), ("enums", {"ActionType": []}), ("one_hots", {"ActionType": {}})):
+        document = rich()
+        document[key] = {**document[key], **empty} if empty else {}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        assert run("check", path).exit_code == 1

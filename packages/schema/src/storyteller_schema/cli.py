@@ -103,11 +103,11 @@ def _print(report: comparison.DriftReport) -> None:
         ("cannot be judged", report.unjudged),
     ):
         for line in lines:
-            out.print(f"  {label}:  {comparison.show(line)}")
+            out.print(f"  {label}:  {comparison.escaped(line)}")
     if report.differences:
         table = Table("name", "here", "there")
         for row in report.differences:
-            table.add_row(*(Text(comparison.show(cell)) for cell in (row.name, row.here, row.there)))
+            table.add_row(*map(Text, (comparison.show(row.name), row.here, comparison.escaped(row.there))))
         out.print(table)
     if report.agrees:
         out.print("No difference.")

@@ -136,15 +136,25 @@ def _unseen(here: Facts, reasons: dict[Topic, str]) -> list[str]:
 
 
 def show(value: Value) -> str:
-    """A value as it stands in a row."""
+    """A value as it stands in a row: one line, cut where it is long."""
+    text = escaped(_written(value))
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+
+
+def escaped(text: str) -> str:
+    """Text with its control characters written out, so that it is one line and moves no cursor."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _written(value: Value) -> str:
     if value is None:
         return ABSENT
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(show, value)) + "]"
+        return "[" + ", ".join(map(_written, value)) + "]"
     if isinstance(value, float):
-        return str(np.float32(value)).removesuffix(".0")
-    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(value))
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+        with np.errstate(over="ignore"):
+            return str(np.float32(value)).removesuffix(".0")
+    return str(value)
 
 
 def check_document(document: SchemaDocument, source: str) -> DriftReport:

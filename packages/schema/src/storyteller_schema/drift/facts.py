@@ -77,7 +77,8 @@ class Facts:
 
 def as_float32(value: Value) -> Value:
     """A number as the float32 it stands for, however many digits it was written with; anything else as it is."""
-    return float(np.float32(value)) if isinstance(value, float) else value
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there
+        return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def document_facts(document: SchemaDocument) -> Facts:
