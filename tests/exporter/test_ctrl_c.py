@@ -9,7 +9,7 @@ from interrupting import MESSAGE, interrupt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["torch.onnx:export", "storyteller_exporter.onnx.file:start"])
+@pytest.mark.parametrize("place", ["torch.onnx:export", "storyteller_exporter.sandbox.process:Sandbox.ask"])
 def test_ctrl_c_while_a_character_model_is_exported(run: Path, place: str) -> None:
     ended = interrupt("export-character-model", run, "-o", "out/model.onnx", at=place)
     assert (ended.code, ended.stdout, ended.stderr) == (130, "", MESSAGE)

@@ -13,7 +13,8 @@ import torch
 from onnx import TensorProto, numpy_helper
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.character.rounding import Rounded, round_layer, round_model, store
-from storyteller_exporter.onnx.file import operators, start
+from storyteller_exporter.onnx.file import operators
+from storyteller_exporter.onnx.session import start
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.model.checkpoint import load_checkpoint

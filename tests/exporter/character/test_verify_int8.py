@@ -15,7 +15,7 @@ from storyteller_exporter.character.quality import alignment, quality
 from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.export.character import export_character
-from storyteller_exporter.onnx.file import start
+from storyteller_exporter.onnx.session import start
 from storyteller_exporter.verify.files import verify_file
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from failing_disk import refuse_new_files
-from storyteller_exporter.checks.verification_report import Change, Status, Verification
+from storyteller_exporter.checks.verification_report import PYTORCH, Change, Difference, Status, Verification
 from storyteller_exporter.export.delivery import FAILED, deliver, replace_all, staging
 from storyteller_schema.common.errors import StorytellerError
 
@@ -18,6 +18,7 @@ def report(status: Status = Status.OK) -> Verification:
     found = Verification("models/a.onnx")
     found.add("valid", Status.OK, "as it should be")
     found.add("quality", status, "what was found")
+    found.differences = [Difference("one", PYTORCH, "action", 1e-5, 0.0, 0.0, True, "")]
     return found
 
 

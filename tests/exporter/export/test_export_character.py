@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
@@ -28,8 +27,11 @@ from storyteller_exporter.commands.verify_onnx import main as verify_onnx
 from storyteller_exporter.export import character
 from storyteller_exporter.export.character import SIZE_LIMITS, export_character
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.onnx.file import external_files, opset, start, write_model
+from storyteller_exporter.onnx.file import external_files, opset, write_model
+from storyteller_exporter.onnx.session import start
 from storyteller_exporter.onnx.torch_export import export_module, quiet
+from storyteller_exporter.sandbox.messages import Load, Validate
+from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, fingerprint
 from storyteller_schema.contract.onnx import CHARACTER
@@ -125,18 +127,15 @@ def test_quiet_lets_errors_through(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.message for record in caplog.records] == ["an operator is missing"]
 
 
-def _broken_checker(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise onnx.checker.ValidationError("bad graph")
+def _refused(request: type, reason: str) -> Callable[[pytest.MonkeyPatch], None]:
+    genuine = Sandbox.ask
 
-    monkeypatch.setattr(onnx.checker, "check_model", fail)
+    def ask(self: Sandbox, asked: Any, expected: Any) -> Any:
+        if isinstance(asked, request):
+            raise RefusedError(reason)
+        return genuine(self, asked, expected)
 
-
-def _broken_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("cannot load")
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    return lambda monkeypatch: monkeypatch.setattr(Sandbox, "ask", ask)
 
 
 def _wrong_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,8 +153,8 @@ def _wrong_number(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("breakage", "message"),
     [
-        (_broken_checker, "valid: failed: ONNX's full check: bad graph"),
-        (_broken_runtime, "complete: failed: ONNX Runtime cannot load it: cannot load"),
+        (_refused(Validate, "bad graph"), "valid: failed: ONNX's full check: bad graph"),
+        (_refused(Load, "cannot load"), "complete: failed: ONNX Runtime cannot load it: cannot load"),
         (_wrong_number, "parity: failed: 5 of 28 comparisons differ"),
     ],
 )
@@ -218,7 +217,7 @@ import onnx
 from storyteller_exporter.export import character
 signal.signal(signal.SIGINT, signal.default_int_handler)
 character.export_module = lambda *arguments: onnx.load(sys.argv[1])
-def stop(file, open_family):
+def stop(file, open_family, **options):
     assert file.stat().st_size > 1_600_000
     {EVENTS[event]}
 character.verify_as = stop

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper
 from run_kinds import SPOILT, spoil
+from storyteller_exporter.checks.floors import Floors
 from storyteller_exporter.checks.verification_report import Status, Verdict, Verification
 from storyteller_exporter.commands import verify_onnx
 from storyteller_exporter.commands.export_event_classifier import main
@@ -32,7 +33,10 @@ from storyteller_exporter.events.file_metadata import (
 from storyteller_exporter.export import events
 from storyteller_exporter.export.events import export_events
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.onnx.file import external_files, opset, start
+from storyteller_exporter.onnx.file import external_files, opset
+from storyteller_exporter.onnx.session import start
+from storyteller_exporter.sandbox.messages import Validate
+from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 from storyteller_exporter.verify.files import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
@@ -235,7 +239,7 @@ def test_missing_file_of_the_pair_fails(event_folder: Path, tmp_path: Path) -> N
     folder = copy_folder(event_folder, tmp_path / "copy")
     (folder / "ner_classifier.onnx").unlink()
     event, ner = verify(folder)
-    assert event.passed
+    assert failures(event) == {}
     assert set(failures(ner)) == {"file"}
 
 
@@ -255,7 +259,7 @@ def test_foreign_file_is_warned_about(event_folder: Path, tmp_path: Path) -> Non
     model.ClearField("metadata_props")
     path.write_bytes(model.SerializeToString())
     report = verify_file(path)
-    assert report.passed
+    assert failures(report) == {}
     assert report.interface == "event"
     assert status(report, "maximum length") is Status.WARNING
     assert status(report, "fingerprint") is Status.WARNING
@@ -370,15 +374,14 @@ def test_old_folder_survives_a_failed_export(event_runs: Path, tmp_path: Path, m
     folder.mkdir()
     for name in FILES:
         (folder / name).write_text("the good one")
-    genuine, calls = onnx.checker.check_model, []
+    genuine = Sandbox.ask
 
-    def fail_the_second(*args: Any, **kwargs: Any) -> None:
-        calls.append(args)
-        if len(calls) == 2:
-            raise onnx.checker.ValidationError("bad graph")
-        genuine(*args, **kwargs)
+    def fail_the_second(self: Sandbox, request: Any, expected: Any) -> Any:
+        if isinstance(request, Validate) and request.path.endswith("ner_classifier.onnx"):
+            raise RefusedError("bad graph")
+        return genuine(self, request, expected)
 
-    monkeypatch.setattr(onnx.checker, "check_model", fail_the_second)
+    monkeypatch.setattr(Sandbox, "ask", fail_the_second)
     with pytest.raises(StorytellerError, match=r"ner_classifier\.onnx: valid: failed: ONNX's full check: bad graph"):
         export_events(event_runs, folder)
     assert {path.name: path.read_text() for path in folder.iterdir() if path.is_file()} == dict.fromkeys(
@@ -387,7 +390,7 @@ def test_old_folder_survives_a_failed_export(event_runs: Path, tmp_path: Path, m
     kept = folder / "failed-export"
     assert sorted(path.name for path in kept.iterdir()) == [*FILES, "verification.json"]
     # The next export that succeeds replaces all of them and clears the failed one away.
-    monkeypatch.setattr(onnx.checker, "check_model", genuine)
+    monkeypatch.setattr(Sandbox, "ask", genuine)
     export_events(event_runs, folder)
     assert sorted(path.name for path in folder.iterdir()) == [*FILES, "verification.json"]
     assert "the good one" not in {path.read_text(errors="ignore") for path in folder.iterdir()}
@@ -420,3 +423,36 @@ def test_command_fails_with_one_readable_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path)])
     assert result.exit_code == 2
     assert "train-event-classifier --task event" in result.stderr
+
+
+# --- tokenizers that end the process -----------------------------------------------------------------------------
+
+
+def _huge_id(content: dict[str, Any]) -> None:
+    content["model"]["vocab"][next(iter(content["model"]["vocab"]))] = 2_147_483_648
+
+
+def _inconsistent_merges(content: dict[str, Any]) -> None:
+    content["model"] = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}
+
+
+@pytest.mark.parametrize("edit", [_huge_id, _inconsistent_merges])
+def test_tokenizer_that_aborts_the_library_is_one_failed_check(
+    event_folder: Path, tmp_path: Path, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = copy_folder(event_folder, tmp_path / "copy")
+    content = json.loads((folder / "tokenizer.json").read_text())
+    edit(content)
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    report = verify_file(folder / "ner_classifier.onnx")
+    assert set(failures(report)) == {"tokenizer"}
+    assert status(report, "decodes") is Status.OK
+
+
+def test_scores_of_a_run_are_shown_and_held_to_a_floor(event_folder: Path, event_runs: Path) -> None:
+    path = event_folder / "event_classifier.onnx"
+    report = verify_file(path, checkpoint=event_runs, floors=Floors(min_f1=0.4))
+    assert report.passed
+    assert report.scores == {"validation macro F1": 0.5}
+    report = verify_file(path, checkpoint=event_runs, floors=Floors(min_f1=0.6))
+    assert failures(report) == {"--min-f1": "validation macro F1 0.5000; at least 0.6 is asked for (--min-f1)"}

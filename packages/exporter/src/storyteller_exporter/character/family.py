@@ -13,11 +13,12 @@ from storyteller_schema.contract.predictions import HEADS, decode_outputs
 from storyteller_trainer.character.model.checkpoint import Checkpoint, load_checkpoint
 
 from storyteller_exporter.character.cases import REAL_ROWS, character_cases
-from storyteller_exporter.character.file_metadata import EPOCH, LOSS, is_aligned
+from storyteller_exporter.character.file_metadata import EPOCH, LOSS, NOTES, is_aligned
 from storyteller_exporter.character.quality import ROWS, changes
 from storyteller_exporter.character.real_rows import Data, find_data
 from storyteller_exporter.character.reference_model import reference_model
 from storyteller_exporter.checks.family import Real
+from storyteller_exporter.checks.notes import number
 from storyteller_exporter.checks.parity import Arrays, Case, Predictor
 from storyteller_exporter.checks.verification_report import Change, Status, Verification
 
@@ -28,6 +29,7 @@ class CharacterFamily:
     # float32 on both sides, added up in another order.
     atol = 1e-5
     rtol = 1e-5
+    notes = NOTES
     judged_by = "loss and accuracy"
     judged_on = "held-out examples"
 
@@ -67,6 +69,14 @@ class CharacterFamily:
         real = self._real.held_out(REAL_ROWS)
         return character_cases(None if real is None else real[0])
 
+    def scores(self) -> dict[str, float]:
+        """The weighted loss on the validation side."""
+        noted = self._report.metadata.get(LOSS)
+        loss = number(noted) if self._source is None and noted else None
+        if self._source is not None:
+            loss = self._source.metadata.val_loss
+        return {} if loss is None else {"validation loss": loss}
+
     def check(self, predict: Predictor, ran: Sequence[tuple[Case, Arrays]]) -> None:
         """Every row can be read as the engine reads it."""
         rows, problems = 0, []
@@ -86,20 +96,20 @@ class CharacterFamily:
         held_out = self._real.held_out(ROWS)
         assert held_out is not None
         features, labels = held_out
-        found = np.concatenate([_joined(predict({"features": row[None]})) for row in features])
+        found = np.concatenate([_joined(outputs) for outputs in predict([{"features": row[None]} for row in features])])
         if not np.isfinite(found).all():
             raise StorytellerError("the outputs are not all finite")
         aligned = is_aligned(self._report.metadata)
-        return changes(_joined(reference({"features": features})), found, labels, aligned=aligned)
+        return changes(_joined(reference([{"features": features}])[0]), found, labels, aligned=aligned)
 
 
 def torch_predictor(model: torch.nn.Module) -> Predictor:
     """The PyTorch model under the same signature as a file."""
 
-    def predict(feeds: Arrays) -> Arrays:
+    def predict(feeds: Sequence[Arrays]) -> list[Arrays]:
         with torch.inference_mode():
-            outputs = model(torch.from_numpy(feeds["features"]))
-        return {name: value.numpy() for name, value in outputs.items()}
+            found = [model(torch.from_numpy(each["features"])) for each in feeds]
+        return [{name: value.numpy() for name, value in outputs.items()} for outputs in found]
 
     return predict
 
@@ -117,7 +127,7 @@ def _checkpoint(given: Path | Checkpoint | None, report: Verification) -> Checkp
     if epoch is None or loss is None:
         report.add("checkpoint", Status.WARNING, f"{about}; the file does not say which checkpoint it comes from")
     elif (epoch, loss) != (str(source.metadata.epoch), repr(source.metadata.val_loss)):
-        found = f"epoch {epoch}, validation loss {float(loss):.4f}"
+        found = f"epoch {epoch}, validation loss {loss}"
         report.add("checkpoint", Status.FAILED, f"the file was exported from {found}; given is {about}: export again")
     else:
         report.add("checkpoint", Status.OK, about)

@@ -8,6 +8,7 @@ from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
 from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
 
+from storyteller_exporter.checks.notes import Notes, json_object, number, one_of, whole
 from storyteller_exporter.onnx import metadata_props
 
 EPOCH = f"{metadata_props.PREFIX}best_epoch"
@@ -16,6 +17,14 @@ TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
 ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
 #: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
 ROUNDED_BY = f"{metadata_props.PREFIX}rounded_by_rows"
+#: What raises ValueError for a note that has not the form it should have.
+NOTES: Notes = {
+    EPOCH: whole,
+    LOSS: number,
+    TRAINED_WITH: json_object,
+    ALIGNED: one_of("true", "false"),
+    ROUNDED_BY: whole,
+}
 
 
 def is_aligned(metadata: dict[str, str]) -> bool:

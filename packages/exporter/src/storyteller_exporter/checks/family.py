@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from storyteller_exporter.checks.inspection import Inspection
+from storyteller_exporter.checks.notes import Notes
 from storyteller_exporter.checks.parity import Arrays, Case, Predictor
 from storyteller_exporter.checks.verification_report import Change, Verification
 
@@ -29,6 +30,8 @@ class Family(Protocol):
     #: float32 on both sides, added up in another order: what this allows (parity.py).
     atol: float
     rtol: float
+    #: What a file of this kind notes about itself, beyond what every file does.
+    notes: Notes
     #: What an eight-bit file is judged by, and on what, for people.
     judged_by: str
     judged_on: str
@@ -49,8 +52,11 @@ class Family(Protocol):
         """How much worse the file's predictions on the real data are, one at a time as the engine asks for them.
 
         Raises:
-            Exception: the file cannot be judged; ONNX Runtime's classes share no public base.
+            Exception: the file cannot be judged.
         """
+
+    def scores(self) -> dict[str, float]:
+        """The scores of the training run, by the checkpoint, else by the file's notes; names end in `loss` or `F1`."""
 
 
 #: Makes the family of a file.

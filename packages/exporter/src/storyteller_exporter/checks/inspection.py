@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-import onnxruntime
-from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.contract.onnx import INTERFACES, OPSET, Interface, Tensor
 
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.onnx.file import (
-    STANDARD_DOMAINS,
-    external_files,
-    metadata,
-    operators,
-    opset,
-    read_model,
-    start,
-    tensors,
-)
+from storyteller_exporter.sandbox.file_model import FileModel
+from storyteller_exporter.sandbox.messages import MANY, Declared, Done, Facts, Load, Read, Validate
+from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 
-#: Types of the tensors in which rounded weights are stored.
-EIGHT_BITS = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
-#: The operator that rounds activations while a model runs, with one scale for the whole batch.
-ROUNDS_BATCHES = "DynamicQuantizeLinear"
 #: The newest file format that the engine's runtime is known to load: PyTorch's exporter writes it.
 NEWEST_IR_VERSION = 10
+#: Bytes. Protobuf, in which ONNX files are written, takes no longer message.
+LARGEST = 2 << 30
 
 
 @dataclass
@@ -40,131 +28,127 @@ class Inspection:
     """A file that could be read."""
 
     path: Path
-    model: onnx.ModelProto
+    facts: Facts
     #: The interface it resembles most, or None.
     interface: Interface | None
     #: None when ONNX Runtime refuses the file.
-    session: onnxruntime.InferenceSession | None
+    model: FileModel | None
+    #: Where the file was read, and what lies beside it can be, too.
+    sandbox: Sandbox
 
     @property
-    def quantised(self) -> bool:
-        """Eight-bit weights: its numbers cannot be those of the float model."""
-        return any(tensor.data_type in EIGHT_BITS for tensor in tensors(self.model.graph))
-
-    @property
-    def rounds_batches(self) -> bool:
-        """Activations are rounded while it runs: its rows depend on the rows beside them."""
-        return any(operator == ROUNDS_BATCHES for _, operator in operators(self.model))
-
-    @property
-    def runnable(self) -> bool:
-        """The session takes the interface's inputs by name and type, so cases can be fed to it."""
-        if self.session is None or self.interface is None:
+    def takes_inputs(self) -> bool:
+        """It takes the interface's inputs by name and type, so cases can be fed to it."""
+        if self.interface is None:
             return False
-        found = {tensor.name: tensor for tensor in _given(self.model)[0]}
+        found = {value.name: value for value in self.facts.inputs}
         return set(found) == set(self.interface.input_names) and all(
             found[tensor.name].dtype == tensor.dtype for tensor in self.interface.inputs
         )
 
 
-def inspect(path: Path, report: Verification) -> Inspection | None:
-    """Reads a file and adds everything that can be said without feeding it; None when it cannot be read at all."""
-    with suppress(OSError), path.open("rb") as file:
-        report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def size_of(path: Path, report: Verification) -> int | None:
+    """The size of a file in bytes, its hash added to the report; None, and a failed check, when it is not to be read.
+
+    What is no regular file is not opened: a pipe would never end.
+    """
     try:
-        model = read_model(path)
-    except StorytellerError as error:
-        report.add("file", Status.FAILED, str(error))
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            report.add("file", Status.FAILED, f"{path}: not a regular file; name an ONNX file")
+            return None
+        if about.st_size > LARGEST:
+            detail = f"{path}: {about.st_size:,} bytes; no ONNX file has more than {LARGEST:,}"
+            report.add("file", Status.FAILED, detail)
+            return None
+        with path.open("rb") as file:
+            report.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        detail = f"{path}: cannot be read: {error.strerror}; export a model first, or name another file"
+        report.add("file", Status.FAILED, detail)
         return None
-    parameters = sum(_elements(tensor) for tensor in tensors(model.graph))
-    report.add("file", Status.OK, f"{path.stat().st_size:,} bytes, {parameters:,} stored numbers")
-    report.metadata = metadata(model)
-    session = _load(path, model, report)
-    _check_format(path, model, report)
-    interface = _detect(model)
-    if interface is None:
-        wanted = " or ".join(f"{known.name} ({', '.join(map(str, known.inputs))})" for known in INTERFACES)
-        taken, given = _given(model)
-        found = f"takes {', '.join(map(str, taken)) or 'nothing'}, gives {', '.join(map(str, given)) or 'nothing'}"
-        report.add("interface", Status.FAILED, f"{found}; expected {wanted}")
-    else:
-        report.interface = interface.name
-        _check_tensors(model, interface, report)
-        _check_metadata(interface, report)
-    return Inspection(path, model, interface, session)
+    return about.st_size
 
 
-def _elements(tensor: onnx.TensorProto) -> int:
-    count = 1
-    for size in tensor.dims:
-        count *= size
-    return count
+def inspect(path: Path, size: int, sandbox: Sandbox, report: Verification) -> Inspection | None:
+    """Reads a file and adds everything that can be said without feeding it; None when it cannot be read at all."""
+    try:
+        facts = sandbox.ask(Read(str(path)), Facts)
+    except RefusedError as error:
+        report.add("file", Status.FAILED, str(error) if str(path) in str(error) else f"{path}: {error}")
+        return None
+    stored = f"{facts.numbers:,}" if facts.numbers < MANY else "more than 10^18"
+    report.add("file", Status.OK, f"{size:,} bytes, {stored} stored numbers")
+    report.metadata = facts.metadata
+    interface = _detect(facts)
+    model = None
+    with report.isolated("complete"):
+        model = _load(path, facts, interface, sandbox, report)
+    with report.isolated("valid"):
+        _check_valid(path, sandbox, report)
+    with report.isolated("format"):
+        _check_format(facts, report)
+    with report.isolated("interface"):
+        _check_interface(facts, interface, report)
+    return Inspection(path, facts, interface, model, sandbox)
 
 
-def _load(path: Path, model: onnx.ModelProto, report: Verification) -> onnxruntime.InferenceSession | None:
-    """A session of the file alone; failing that, of the file where it lies, so that the rest can still be checked."""
-    others = external_files(model)
-    if not others:
-        with tempfile.TemporaryDirectory() as folder:
-            alone = Path(folder) / path.name
-            shutil.copyfile(path, alone)
-            try:
-                session = start(alone)
-            except Exception as error:  # ONNX Runtime's classes share no public base
-                report.add("complete", Status.FAILED, f"ONNX Runtime cannot load it: {first_line(error)}")
-                return None
+def _load(
+    path: Path, facts: Facts, interface: Interface | None, sandbox: Sandbox, report: Verification
+) -> FileModel | None:
+    """The file alone, loaded; failing that, the file where it lies, so that the rest can still be checked."""
+    names = [value.name for value in facts.outputs if interface and value.name in interface.output_names]
+    if not facts.external:
+        alone = Path(tempfile.mkdtemp(dir=sandbox.folder)) / path.name
+        shutil.copyfile(path, alone)
+        try:
+            sandbox.ask(Load(str(alone)), Done)
+        except RefusedError as error:
+            reason = str(error).replace(str(alone), str(path))
+            report.add("complete", Status.FAILED, f"ONNX Runtime cannot load it: {reason}")
+            return None
         report.add("complete", Status.OK, "one file; loads alone from an empty folder")
-        return session
-    listed = ", ".join(
-        f"{name} ({f'{(path.parent / name).stat().st_size:,} bytes' if (path.parent / name).is_file() else 'missing'})"
-        for name in others
-    )
+        return FileModel(sandbox, alone, names)
+    listed = ", ".join(_beside(path, name) for name in facts.external)
     advice = "re-export with external_data=False, or ship both and keep the names"
     report.add("complete", Status.FAILED, f"not complete alone: the weights lie in {listed}; {advice}")
     try:
-        return start(path)
-    except Exception as error:
-        report.add("loads", Status.FAILED, f"not even with those files beside it: {first_line(error)}")
+        sandbox.ask(Load(str(path)), Done)
+    except RefusedError as error:
+        report.add("loads", Status.FAILED, f"not even with those files beside it: {error}")
         return None
+    return FileModel(sandbox, path, names)
 
 
-def _check_format(path: Path, model: onnx.ModelProto, report: Verification) -> None:
+def _beside(path: Path, name: str) -> str:
     try:
-        onnx.checker.check_model(str(path), full_check=True)
+        return f"{name} ({(path.parent / name).stat().st_size:,} bytes)"
+    except (OSError, ValueError):  # a name that no file can have
+        return f"{name} (missing)"
+
+
+def _check_valid(path: Path, sandbox: Sandbox, report: Verification) -> None:
+    try:
+        sandbox.ask(Validate(str(path)), Done)
         report.add("valid", Status.OK, "passes ONNX's full check")
-    except Exception as error:  # ValidationError, InferenceError, and plain ones for a missing weight file
-        report.add("valid", Status.FAILED, f"ONNX's full check: {first_line(error)}")
-    found = opset(model)
-    report.judge("opset", [f"{found}, expected {OPSET}: re-export"] if found != OPSET else [], str(OPSET))
-    newer = model.ir_version > NEWEST_IR_VERSION
-    detail = f"{model.ir_version}, newer than {NEWEST_IR_VERSION}: an older runtime refuses it"
-    report.add("IR version", Status.WARNING if newer else Status.OK, detail if newer else str(model.ir_version))
-    foreign = sorted(f"{domain}.{name}" for domain, name in operators(model) if domain not in STANDARD_DOMAINS)
-    problem = [f"{', '.join(foreign)}: not standard ONNX, the engine's runtime may lack them"] if foreign else []
+    except RefusedError as error:
+        report.add("valid", Status.FAILED, f"ONNX's full check: {error}")
+
+
+def _check_format(facts: Facts, report: Verification) -> None:
+    wrong = facts.opset != OPSET
+    report.judge("opset", [f"{facts.opset}, expected {OPSET}: re-export"] if wrong else [], str(OPSET))
+    newer = facts.ir_version > NEWEST_IR_VERSION
+    detail = f"{facts.ir_version}, newer than {NEWEST_IR_VERSION}: an older runtime refuses it"
+    report.add("IR version", Status.WARNING if newer else Status.OK, detail if newer else str(facts.ir_version))
+    foreign = ", ".join(facts.foreign)
+    problem = [f"{foreign}: not standard ONNX, the engine's runtime may lack them"] if foreign else []
     report.judge("operators", problem, "only the standard domain")
 
 
-def _given(model: onnx.ModelProto) -> tuple[list[Tensor], list[Tensor]]:
-    """The inputs and outputs as the file declares them; an axis of unknown size is called `?`."""
-
-    def read(value: onnx.ValueInfoProto) -> Tensor:
-        kind = value.type.tensor_type
-        try:
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
-        except (KeyError, ValueError):
-            dtype = "unknown"
-        axes = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim)
-        return Tensor(value.name, dtype, axes)
-
-    stored = {tensor.name for tensor in model.graph.initializer}  # old exporters list the weights as inputs too
-    inputs = [read(value) for value in model.graph.input if value.name not in stored]
-    return inputs, [read(value) for value in model.graph.output]
-
-
-def _detect(model: onnx.ModelProto) -> Interface | None:
+def _detect(facts: Facts) -> Interface | None:
     """The interface with the most tensors in common, by name and number of axes; None when not one name is shared."""
-    inputs, outputs = _given(model)
-    found = {tensor.name: len(tensor.axes) for tensor in (*inputs, *outputs)}
+    found = {value.name: len(value.axes) for value in (*facts.inputs, *facts.outputs)}
 
     def score(interface: Interface) -> tuple[int, int]:
         expected = (*interface.inputs, *interface.outputs)
@@ -175,15 +159,31 @@ def _detect(model: onnx.ModelProto) -> Interface | None:
     return best if score(best)[0] else None
 
 
-def _check_tensors(model: onnx.ModelProto, interface: Interface, report: Verification) -> None:
-    for kind, found, expected in zip(
-        ("inputs", "outputs"), _given(model), (interface.inputs, interface.outputs), strict=True
-    ):
-        by_name = {tensor.name: tensor for tensor in found}
-        problems = [problem for tensor in expected for problem in _mismatches(tensor, by_name.get(tensor.name))]
-        names = [tensor.name for tensor in expected]
-        problems += [f"unexpected {tensor}" for tensor in found if tensor.name not in names]
-        report.judge(kind, problems, ", ".join(map(str, expected)))
+def _check_interface(facts: Facts, interface: Interface | None, report: Verification) -> None:
+    inputs, outputs = ([_tensor(value) for value in values] for values in (facts.inputs, facts.outputs))
+    if interface is None:
+        wanted = " or ".join(f"{known.name} ({', '.join(map(str, known.inputs))})" for known in INTERFACES)
+        found = f"takes {', '.join(map(str, inputs)) or 'nothing'}, gives {', '.join(map(str, outputs)) or 'nothing'}"
+        report.add("interface", Status.FAILED, f"expected {wanted}; {found}")
+        return
+    report.interface = interface.name
+    _check_tensors("inputs", inputs, interface.inputs, report)
+    _check_tensors("outputs", outputs, interface.outputs, report)
+    _check_fingerprint(interface, report)
+
+
+def _tensor(value: Declared) -> Tensor:
+    return Tensor(value.name, value.dtype, tuple(value.axes))
+
+
+def _check_tensors(kind: str, found: list[Tensor], expected: tuple[Tensor, ...], report: Verification) -> None:
+    by_name = {tensor.name: tensor for tensor in found}
+    problems = [problem for tensor in expected for problem in _mismatches(tensor, by_name.get(tensor.name))]
+    names = [tensor.name for tensor in expected]
+    problems += [f"unexpected {tensor}" for tensor in found if tensor.name not in names]
+    if len(by_name) < len(found):
+        problems.append("two of the same name")
+    report.judge(kind, problems, ", ".join(map(str, expected)))
 
 
 def _mismatches(expected: Tensor, found: Tensor | None) -> list[str]:
@@ -200,7 +200,7 @@ def _mismatches(expected: Tensor, found: Tensor | None) -> list[str]:
     return problems
 
 
-def _check_metadata(interface: Interface, report: Verification) -> None:
+def _check_fingerprint(interface: Interface, report: Verification) -> None:
     found = report.metadata.get(metadata_props.FINGERPRINT)
     if found is None:
         detail = "no fingerprint: made elsewhere, so nothing says which labels its numbers stand for"

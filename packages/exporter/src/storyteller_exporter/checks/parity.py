@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from storyteller_schema.common.errors import first_line
+from storyteller_schema.contract.onnx import Interface
 
-from storyteller_exporter.checks.verification_report import Difference, Status, Verification
+from storyteller_exporter.checks.verification_report import PYTORCH, Difference, Status, Verification
+from storyteller_exporter.sandbox.process import RefusedError
 
 Arrays = Mapping[str, NDArray[Any]]
-#: Inputs by name to outputs by name.
-Predictor = Callable[[Arrays], Arrays]
+#: Inputs by name to outputs by name, for each of several calls.
+Predictor = Callable[[Sequence[Arrays]], Sequence[Arrays]]
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,6 @@ class Case:
         return {name: value[:, :length] for name, value in rows.items()}
 
 
-def predictor(session: onnxruntime.InferenceSession) -> Predictor:
-    """The outputs of a session by name."""
-    names = [output.name for output in session.get_outputs()]
-
-    def predict(feeds: Arrays) -> Arrays:
-        return dict(zip(names, session.run(None, dict(feeds)), strict=True))
-
-    return predict
-
-
 def compare(
     case: Case, against: str, output: str, found: NDArray[Any], expected: NDArray[Any], *, atol: float, rtol: float
 ) -> Difference:
@@ -77,7 +67,7 @@ def compare(
     if broken.any():
         first = _place(int(np.argmax(broken)), broken.shape)
         return failed(f"{int(broken.sum())} values are not finite, the first at {first}")
-    distance = np.abs(found.astype(np.float64) - expected)
+    distance = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     largest = np.abs(expected.astype(np.float64)).max(axis=-1, keepdims=True, initial=0.0)
     share = distance / (absolute + rtol * largest)
     worst = int(np.argmax(share)) if share.size else 0
@@ -99,39 +89,52 @@ def _place(flat: int, shape: tuple[int, ...]) -> str:
 
 
 def check_behaviour(
-    report: Verification, predict: Predictor, cases: Sequence[Case], *, rounds_batches: bool
+    report: Verification, predict: Predictor, cases: Sequence[Case], interface: Interface
 ) -> list[tuple[Case, Arrays]]:
-    """What needs no reference: the file runs on every case, gives finite numbers, and the same ones every time.
+    """What needs no reference: the file runs on every case and gives finite numbers in the interface's shapes, and the
+    same ones every time.
 
     Returns:
-        The outputs of the cases that ran.
+        The outputs of the cases that ran; of each those in the right shape.
     """
     ran: list[tuple[Case, Arrays]] = []
-    refused, broken, unsteady = [], [], []
+    refused, misshapen, broken, unsteady = [], [], [], []
     for case in cases:
         try:
-            outputs = predict(case.feeds)
-            again = predict(case.feeds) if case.singles else outputs
-        except Exception as error:  # ONNX Runtime's classes share no public base
-            refused.append(f"{case.name}: {first_line(error)}")
+            outputs, *again = predict([case.feeds] * (2 if case.singles else 1))
+        except RefusedError as error:
+            refused.append(f"{case.name}: {error}")
             continue
+        wrong = {name: _misshapen(name, value, case, interface) for name, value in outputs.items()}
+        misshapen += [f"{told} ({case.name})" for told in wrong.values() if told]
+        outputs = {name: value for name, value in outputs.items() if not wrong[name]}
         ran.append((case, outputs))
         broken += [f"{name} ({case.name})" for name, values in outputs.items() if not np.isfinite(values).all()]
         unsteady += [
             f"{name} ({case.name})"
             for name, values in outputs.items()
-            if not np.array_equal(values, again[name], equal_nan=True)
+            if not all(np.array_equal(values, other[name], equal_nan=True) for other in again)
         ]
     report.judge("runs", refused, f"{len(cases)} cases, batch {_listed(case.batch for case in cases)}")
     if ran:
+        report.judge("shapes", misshapen, "every output of every case, and its type")
         problem = [f"NaN or infinity in {', '.join(broken)}"] if broken else []
         report.judge("finite", problem, "every output of every case")
         problem = [f"a second run gives other numbers in {', '.join(unsteady)}"] if unsteady else []
         report.judge("deterministic", problem, "a second run gives the same bits")
-    if rounds_batches:
-        detail = "this file rounds a batch as a whole, so its rows differ a little from the same rows one by one"
-        report.add("batch against singles", Status.SKIPPED, detail)
     return ran
+
+
+def _misshapen(name: str, value: NDArray[Any], case: Case, interface: Interface) -> str:
+    """What is wrong with the shape or the type of an output, or nothing; a free axis is as long as in the inputs."""
+    sizes: dict[str | int, int] = {}
+    for tensor in interface.inputs:
+        sizes |= dict(zip(tensor.axes, case.feeds[tensor.name].shape, strict=True))
+    (expected,) = (tensor for tensor in interface.outputs if tensor.name == name)
+    shape = [axis if isinstance(axis, int) else sizes[axis] for axis in expected.axes]
+    if list(value.shape) == shape and value.dtype.name == expected.dtype:
+        return ""
+    return f"{name} is {value.dtype.name}{list(value.shape)}, expected {expected.dtype}{shape}"
 
 
 def _listed(values: Any) -> str:
@@ -151,7 +154,7 @@ def compare_all(
     report.rtol = rtol
 
     def add(case: Case, against: str, outputs: Arrays, expected: Arrays) -> None:
-        # An output that is missing stands in the report already.
+        # An output that is missing or misshapen stands in the report already.
         report.differences += [
             compare(case, against, name, outputs[name], values, atol=atol, rtol=rtol)
             for name, values in expected.items()
@@ -159,15 +162,16 @@ def compare_all(
         ]
 
     if reference is not None:
-        for case, outputs in ran:
-            add(case, "PyTorch", outputs, reference(case.feeds))
+        with report.isolated(PYTORCH):
+            for case, outputs in ran:
+                add(case, PYTORCH, outputs, reference([case.feeds])[0])
     for case, outputs in ran:
         if not case.singles:
             continue
         try:
             alone = _one_by_one(case, predict, outputs)
-        except Exception as error:  # a fixed batch axis, or rows of different shapes
-            report.add("batch against singles", Status.FAILED, f"{case.name}: {first_line(error)}")
+        except (RefusedError, ValueError, IndexError) as error:  # a fixed batch axis, or rows of different shapes
+            report.add("batch against singles", Status.FAILED, f"{case.name}: {error}")
             continue
         add(case, "one by one", outputs, alone)
     _summarise(report)
@@ -190,8 +194,8 @@ def _summarise(report: Verification) -> None:
 def _one_by_one(case: Case, predict: Predictor, outputs: Arrays) -> Arrays:
     """The outputs of each row alone, put together in the shapes of `outputs`, with zeros where padding was."""
     alone = {name: np.zeros_like(values) for name, values in outputs.items()}
-    for index in range(case.batch):
-        for name, values in predict(case.row(index)).items():
-            place: tuple[int | slice, ...] = (index, *(slice(size) for size in values.shape[1:]))
-            alone[name][place] = values[0]
+    for index, row in enumerate(predict([case.row(index) for index in range(case.batch)])):
+        for name in alone:
+            place: tuple[int | slice, ...] = (index, *(slice(size) for size in row[name].shape[1:]))
+            alone[name][place] = row[name][0]
     return alone

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+from storyteller_schema.common.errors import first_line
+from storyteller_schema.common.one_line import one_line
+
+#: What a file's numbers are compared with, in a `Difference`.
+PYTORCH = "PyTorch"
+#: Characters of what a check says.
+LONGEST_DETAIL = 1000
 
 
 class Status(StrEnum):
@@ -24,7 +33,8 @@ class Verdict(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    #: Nothing is wrong that was looked at, but the numbers cannot be PyTorch's and no data says what they are worth.
+    #: Nothing is wrong that was looked at, but nothing says that the file's numbers are right: they were not compared
+    #: with PyTorch's for want of a checkpoint, or cannot be the same and no data says what they are worth.
     UNJUDGED = "not judged"
 
 
@@ -40,7 +50,7 @@ class Difference(msgspec.Struct, frozen=True):
     """How far one output of one case is from what it is compared with."""
 
     case: str
-    #: What the output is compared with: `PyTorch`, or the same rows `one by one`.
+    #: What the output is compared with: PYTORCH, or the same rows `one by one`.
     against: str
     output: str
     #: The absolute part of the tolerance here.
@@ -77,6 +87,8 @@ class Verification(msgspec.Struct):
     #: A difference may be atol, which stands with it, and this times the largest number of the same row.
     rtol: float | None = None
     differences: list[Difference] = []
+    #: Of the training run, by name: what `--max-loss` and `--min-f1` are held against.
+    scores: dict[str, float] = {}
     #: In place of parity, for a file whose numbers cannot be the same.
     changes: list[Change] = []
     #: The file's key-value notes.
@@ -85,8 +97,16 @@ class Verification(msgspec.Struct):
     versions: dict[str, str] = {}
 
     def add(self, name: str, status: Status, detail: str) -> None:
-        """Appends a check."""
-        self.checks.append(Check(name, status, detail))
+        """Appends a check; what it says may hold anything from the file, and becomes one line."""
+        self.checks.append(Check(name, status, one_line(detail, LONGEST_DETAIL)))
+
+    @contextmanager
+    def isolated(self, name: str) -> Iterator[None]:
+        """Around a check: one that breaks has failed, and what comes after goes on."""
+        try:
+            yield
+        except Exception as error:  # whatever a strange file has brought about
+            self.add(name, Status.FAILED, f"could not be checked: {type(error).__name__}: {first_line(error)}")
 
     def judge(self, name: str, problems: list[str], good: str) -> None:
         """Appends a check that failed when there are problems, all of them named."""
@@ -94,12 +114,13 @@ class Verification(msgspec.Struct):
 
     @property
     def verdict(self) -> Verdict:
-        """Passed when nothing failed, something was looked at, and what had to be judged was."""
+        """Passed when nothing failed, and the file's numbers were compared with PyTorch's or judged by their worth."""
         found = {check.status for check in self.checks}
         sound = all(d.passed for d in self.differences) and all(c.passed for c in self.changes)
         if Status.FAILED in found or Status.OK not in found or not sound:
             return Verdict.FAILED
-        return Verdict.UNJUDGED if Status.UNJUDGED in found else Verdict.PASSED
+        known = bool(self.changes) or any(difference.against == PYTORCH for difference in self.differences)
+        return Verdict.PASSED if known and Status.UNJUDGED not in found else Verdict.UNJUDGED
 
     @property
     def passed(self) -> bool:
@@ -118,7 +139,16 @@ class Verification(msgspec.Struct):
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain values, the verdict included."""
-        return {"passed": self.passed, "verdict": self.verdict, **msgspec.to_builtins(self)}
+        return {"passed": self.passed, "verdict": self.verdict, **_finite(msgspec.to_builtins(self))}
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def overall(reports: Sequence[Verification]) -> Verdict:

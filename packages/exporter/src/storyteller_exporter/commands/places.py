@@ -37,7 +37,10 @@ models_option = partial(
     help="The folder of the models [default: STORYTELLER_MODEL_PATH, else artifacts/models].",
 )
 unjudged_option = partial(
-    option, "--allow-unjudged", is_flag=True, help="Let an int8 file pass that no held-out data judges."
+    option,
+    "--allow-unjudged",
+    is_flag=True,
+    help="Accept a file that nothing failed and nothing judged: no checkpoint, or int8 and no data.",
 )
 
 

@@ -23,6 +23,7 @@ from storyteller_exporter.commands.places import (
     unjudged_option,
 )
 from storyteller_exporter.events.folder import require_folder_of
+from storyteller_exporter.sandbox.limits import MEMORY, TIME, Limits
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +40,10 @@ STYLES = {
 }
 FAILED = STYLES["failed"]
 CHECKED = "What is checked"
+LIMITED = "What a file may take"
 COMES_OUT = "What comes out"
+POSITIVE = click.FloatRange(min=0, min_open=True, max=1e9)
+SHARE = click.FloatRange(0, 1)
 
 
 @command("verify-onnx")
@@ -59,7 +63,25 @@ COMES_OUT = "What comes out"
     help="JSONL of the kind the model was trained on, for real rows [default: what the run of --checkpoint held out].",
     section=CHECKED,
 )
+@option(
+    "--max-loss", type=POSITIVE, help="Fail a character model whose validation loss is above this.", section=CHECKED
+)
+@option("--min-f1", type=SHARE, help="Fail an event model one of whose F1 scores is below this.", section=CHECKED)
 @unjudged_option(section=CHECKED)
+@option(
+    "--time-limit",
+    type=POSITIVE,
+    metavar="SECONDS",
+    help=f"For reading, checking and loading a file each, and for all its runs together [default: {TIME}].",
+    section=LIMITED,
+)
+@option(
+    "--memory-limit",
+    type=POSITIVE,
+    metavar="GIB",
+    help=f"Of the process in which a file is read and run; not enforced on macOS [default: {MEMORY}].",
+    section=LIMITED,
+)
 @option(
     "-o",
     "--output",
@@ -76,15 +98,19 @@ def main(
     checkpoint: Path | None,
     data: Path | None,
     output: Path | None,
+    max_loss: float | None,
+    min_f1: float | None,
     allow_unjudged: bool,
+    time_limit: float | None,
+    memory_limit: float | None,
     as_json: bool,
 ) -> None:
     """Check ONNX files as the engine will use them: interface, completeness, parity with PyTorch.
 
     PATH is a file, or a folder of files that the engine loads together. By default it is character_predictor.onnx in
-    --models. Without --checkpoint everything is checked that needs none. The exit code is 1 when anything failed, and
-    when an int8 file could not be judged for want of data; all that failed is listed. Outside of --models nothing is
-    written but what --output names.
+    --models. Every file is read and run in a process of its own, within limits. The exit code is 1 when anything
+    failed, all of which is listed, and when nothing says whether the numbers are right: without --checkpoint, and for
+    an int8 file without data. Outside of --models nothing is written but what --output names.
 
     \b
     Examples:
@@ -97,9 +123,17 @@ def main(
     _check(path, checkpoint, data, output)
     with ending_at_once():  # ONNX Runtime takes a while
         from storyteller_exporter.checks import verification_report
+        from storyteller_exporter.checks.floors import Floors
         from storyteller_exporter.verify import files
 
-    reports = files.verify(path, checkpoint=checkpoint, data=data)
+    memory = None if memory_limit is None else int(memory_limit * 2**30)
+    reports = files.verify(
+        path,
+        checkpoint=checkpoint,
+        data=data,
+        limits=Limits(time_limit, memory),
+        floors=Floors(max_loss, min_f1),
+    )
     if as_json:
         print_json(verification_report.as_json(reports))
     else:

@@ -5,7 +5,6 @@ Shapes: S tokens of a sentence, special ones included; K = 8 event kinds; L = 15
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from storyteller_schema.common.errors import StorytellerError, first_line
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.common.hints import hint
+from storyteller_schema.common.one_line import one_line
 from storyteller_schema.contract.events import (
     BIO_LABELS,
     MAX_SEQ_LENGTH,
@@ -33,12 +33,15 @@ from storyteller_trainer.events.model.checkpoint import tokenizer_hash
 from storyteller_trainer.events.model.tokenizer import read_tokenizer
 from tokenizers import Tokenizer
 
-from storyteller_exporter.checks.inspection import inspect
+from storyteller_exporter.checks.inspection import inspect, size_of
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.events.file_metadata import TOKENIZER, TOKENIZER_HASH
 from storyteller_exporter.events.folder import advice, require_models
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.onnx.file import start
+from storyteller_exporter.onnx.session import start
+from storyteller_exporter.sandbox.limits import Limits
+from storyteller_exporter.sandbox.messages import Done, Tokenize
+from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 
 #: What a folder may hold. The outputs, file by file, are the event logits, then the entity logits.
 EVENT_SETS = [together for together in SETS if CHARACTER not in together]
@@ -97,8 +100,15 @@ class EngineEvents:
         interfaces = _interfaces(folder)
         self.folder = folder
         self.threads = threads
-        self.tokenizer = read_tokenizer(folder / TOKENIZER)
-        self.files = [_checked(folder / interface.file_name, interface) for interface in interfaces]
+        paths = [folder / interface.file_name for interface in interfaces]
+        with Sandbox(Limits().for_file(sum(path.stat().st_size for path in paths))) as sandbox:
+            # What ends the process does it there, and not here.
+            try:
+                sandbox.ask(Tokenize(str(folder / TOKENIZER), []), Done)
+            except RefusedError as error:
+                raise StorytellerError(str(error)) from error
+            self.tokenizer = read_tokenizer(folder / TOKENIZER)
+            self.files = [_checked(path, known, sandbox) for path, known in zip(paths, interfaces, strict=True)]
         for file in self.files:
             _check_tokenizer(folder / TOKENIZER, self.tokenizer, file)
         self._sessions = [(start(folder / known.file_name, threads), known.output_names) for known in interfaces]
@@ -170,10 +180,12 @@ def _interfaces(folder: Path) -> tuple[Interface, ...]:
     raise StorytellerError(f"{folder}: holds no event models; expected {expected}{hint}")
 
 
-def _checked(path: Path, interface: Interface) -> ModelFile:
+def _checked(path: Path, interface: Interface, sandbox: Sandbox) -> ModelFile:
     """The file, if it is complete, has this interface and stands for this workspace's labels."""
     report = Verification(file=str(path))
-    inspect(path, report)
+    size = size_of(path, report)
+    if size is not None:
+        inspect(path, size, sandbox, report)
     for found in (report.interface, report.metadata.get(metadata_props.INTERFACE)):
         if found not in (None, interface.name):
             raise StorytellerError(f"{path}: this is a model of task {found}, expected {interface.name}; export again")
@@ -187,14 +199,32 @@ def _checked(path: Path, interface: Interface) -> ModelFile:
     return ModelFile(str(path), interface.name, path.stat().st_size, report.metadata, warnings)
 
 
+class _Named(msgspec.Struct):
+    labels: list[str] | None = None
+
+
+class _Labels(msgspec.Struct):
+    """The labels in a file's notes on how it is decoded."""
+
+    events: _Named = msgspec.field(default_factory=_Named)
+    entities: _Named = msgspec.field(default_factory=_Named)
+
+
 def _check_labels(path: Path, metadata: dict[str, str]) -> None:
     """The labels that the file itself names, where it does."""
-    noted = json.loads(metadata.get(metadata_props.DECODING, "{}"))
-    for what, expected in (("events", EventKind.labels()), ("entities", BIO_LABELS)):
-        found = noted.get(what, {}).get("labels", expected)
-        if list(found) != list(expected):
+    noted = _Labels()
+    if metadata_props.DECODING in metadata:
+        try:
+            noted = msgspec.json.decode(metadata[metadata_props.DECODING], type=_Labels)
+        except msgspec.MsgspecError as error:
+            raise StorytellerError(f"{path}: its note on the labels cannot be read: {error}; export again") from error
+    for what, found, expected in (
+        ("events", noted.events.labels, EventKind.labels()),
+        ("entities", noted.entities.labels, BIO_LABELS),
+    ):
+        if found is not None and found != list(expected):
             raise StorytellerError(
-                f"{path}: made for the {what} labels {', '.join(found)}, expected {', '.join(expected)}; "
+                f"{path}: made for the {what} labels {one_line(', '.join(found))}, expected {', '.join(expected)}; "
                 "train and export again"
             )
 

@@ -12,6 +12,7 @@ from storyteller_schema.contract.events import decode_events
 from storyteller_schema.contract.onnx import Interface
 from storyteller_schema.contract.spans import decode_spans
 from storyteller_trainer.events.data.encoding import Encoded, encode
+from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.model.checkpoint import EventCheckpoint, load_event_checkpoint, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.held_out import sentences_at, sentences_of_run
@@ -21,17 +22,26 @@ from storyteller_trainer.runs.run_files import BEST
 from tokenizers import Tokenizer
 
 from storyteller_exporter.checks.family import Real
+from storyteller_exporter.checks.inspection import Inspection
+from storyteller_exporter.checks.notes import scores, whole
 from storyteller_exporter.checks.parity import Arrays, Case, Predictor
 from storyteller_exporter.checks.verification_report import Change, Status, Verification
 from storyteller_exporter.events.cases import REAL_SENTENCES, events_cases
 from storyteller_exporter.events.file_metadata import (
     MAX_LENGTH,
+    NOTES,
+    SCORES,
     TOKENIZER,
     TOKENIZER_HASH,
     describe_source,
     source_notes,
 )
 from storyteller_exporter.events.quality import SENTENCES, changes
+from storyteller_exporter.sandbox.messages import Done, Tokenize
+from storyteller_exporter.sandbox.process import RefusedError, Sandbox, StoppedError
+
+#: No encoder takes more tokens, and no file of the engine's is asked for more than 128.
+LONGEST = 100_000
 
 
 class EventsFamily:
@@ -40,13 +50,13 @@ class EventsFamily:
     # Six to twelve layers of float32, added up in another order. There is no relative part: logits stay near 10.
     atol = 1e-4
     rtol = 0.0
+    notes = NOTES
     judged_by = "F1"
     judged_on = "held-out sentences"
 
     def __init__(
         self,
-        file: Path,
-        interface: Interface,
+        inspection: Inspection,
         report: Verification,
         *,
         checkpoint: Path | EventCheckpoint | None = None,
@@ -54,15 +64,16 @@ class EventsFamily:
     ) -> None:
         """
         Args:
-            file: beside which the tokenizer lies.
-            interface: of the file.
+            inspection: of the file, beside which the tokenizer lies.
             report: on it.
             checkpoint: where it lies, or what was loaded from there.
             data: sentences; None for those that the run held out.
         """
-        self._file = file
-        self._interface = interface
-        self._task = Task(interface.name)
+        assert inspection.interface is not None
+        self._tokenizer = inspection.path.parent / TOKENIZER
+        self._sandbox = inspection.sandbox
+        self._interface = inspection.interface
+        self._task = Task(inspection.interface.name)
         self._report = report
         self._given = checkpoint
         self._source: EventCheckpoint | None = None
@@ -72,23 +83,43 @@ class EventsFamily:
 
     def reference(self) -> Predictor | None:
         """The classifier of the checkpoint."""
-        self._source = _checkpoint(self._given, self._task, self._report)
+        self._source = _checkpoint(self._given, self._task, self._sandbox, self._report)
         return None if self._source is None else torch_predictor(self._source.model, self._interface)
 
     def data(self) -> Real:
         """The named sentences, else those that the run held out, in the tokens of the tokenizer beside the file."""
-        tokenizer = _tokenizer(self._file.parent / TOKENIZER, self._report)
+        tokenizer = None
+        with self._report.isolated("tokenizer"):
+            tokenizer = _tokenizer(self._tokenizer, self._sandbox, self._report)
         self._vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
-        self._sentences, missing = _data(self._place, self._source, tokenizer, self._report)
+        examples, missing = _data(self._place, self._source, self._report)
+        if tokenizer is None:
+            return Real(0, "there is no tokenizer")
+        if examples:
+            try:
+                self._sandbox.ask(Tokenize(str(self._tokenizer), [example.text for example in examples]), Done)
+            except RefusedError as error:
+                self._report.add("tokenizer", Status.FAILED, f"on the real sentences: {error}")
+                return Real(0, "the tokenizer does not take them")
+            self._sentences = encode(examples, tokenizer).items
         return Real(min(len(self._sentences), SENTENCES), missing)
 
     def cases(self) -> list[Case]:
         """Random tokens, and real sentences where there are some."""
         return events_cases(self._vocabulary, _evenly_spaced(self._sentences, REAL_SENTENCES))
 
+    def scores(self) -> dict[str, float]:
+        """F1 on the validation part, as the run's summary has it."""
+        noted = self._report.metadata.get(SCORES)
+        found = scores(noted) if self._source is None and noted else {}
+        if self._source is not None:
+            found = self._source.metadata.validation
+        return {f"validation {name.replace('_f1', ' F1')}": value for name, value in found.items()}
+
     def check(self, predict: Predictor, ran: Sequence[tuple[Case, Arrays]]) -> None:
         """Longer input than the file states is refused, and every row can be read as the engine reads it."""
-        self._check_limit(predict)
+        with self._report.isolated("maximum length"):
+            self._check_limit(predict)
         self._check_decoding(ran)
 
     def changes(self, predict: Predictor, reference: Predictor) -> list[Change]:
@@ -101,13 +132,23 @@ class EventsFamily:
             detail = "the file states none; cut after 128 tokens before it is called"
             self._report.add("maximum length", Status.WARNING, detail)
             return
-        longer = np.ones((1, int(stated) + 1), dtype=np.int64)
         try:
-            predict({"input_ids": longer, "attention_mask": longer})
-        except Exception:  # the refusal; ONNX Runtime's classes share no public base
-            self._report.add("maximum length", Status.OK, f"{stated} tokens; longer input is refused")
+            limit = whole(stated)
+        except ValueError:
+            limit = 0
+        if not 1 <= limit <= LONGEST:
+            detail = f"states {stated[:40]!r}, expected a number of tokens from 1 to {LONGEST:,}: export again"
+            self._report.add("maximum length", Status.FAILED, detail)
+            return
+        longer = np.ones((1, limit + 1), dtype=np.int64)
+        try:
+            predict([{"input_ids": longer, "attention_mask": longer}])
+        except StoppedError as error:
+            self._report.add("maximum length", Status.FAILED, f"{longer.size} tokens: {error}")
+        except RefusedError:
+            self._report.add("maximum length", Status.OK, f"{limit} tokens; longer input is refused")
         else:
-            detail = f"states {stated} tokens and runs on {longer.size}: export again"
+            detail = f"states {limit} tokens and runs on {longer.size}: export again"
             self._report.add("maximum length", Status.FAILED, detail)
 
     def _check_decoding(self, ran: Sequence[tuple[Case, Arrays]]) -> None:
@@ -133,13 +174,16 @@ def torch_predictor(model: torch.nn.Module, interface: Interface) -> Predictor:
     """The PyTorch model under the same signature as a file."""
 
     def predict(feeds: Arrays) -> Arrays:
-        with torch.inference_mode():
-            outputs = model(*(torch.from_numpy(feeds[name]) for name in interface.input_names))
+        outputs = model(*(torch.from_numpy(feeds[name]) for name in interface.input_names))
         if isinstance(outputs, torch.Tensor):
             outputs = {interface.output_names[0]: outputs}
         return {name: value.numpy() for name, value in outputs.items()}
 
-    return predict
+    def predict_all(feeds: Sequence[Arrays]) -> list[Arrays]:
+        with torch.inference_mode():
+            return [predict(each) for each in feeds]
+
+    return predict_all
 
 
 def _evenly_spaced(sentences: Sequence[Encoded], count: int) -> list[Encoded]:
@@ -147,13 +191,15 @@ def _evenly_spaced(sentences: Sequence[Encoded], count: int) -> list[Encoded]:
     return [sentences[index] for index in chosen]
 
 
-def _checkpoint(given: Path | EventCheckpoint | None, task: Task, report: Verification) -> EventCheckpoint | None:
+def _checkpoint(
+    given: Path | EventCheckpoint | None, task: Task, sandbox: Sandbox, report: Verification
+) -> EventCheckpoint | None:
     """The run itself, or the one of this task in a folder of runs."""
     if given is None:
         return None
     try:
-        source = load_event_checkpoint(_run(given, task)) if isinstance(given, Path) else given
-    except StorytellerError as error:
+        source = _load(_run(given, task), sandbox) if isinstance(given, Path) else given
+    except (StorytellerError, RefusedError) as error:
         report.add("checkpoint", Status.FAILED, str(error))
         return None
     about = source.metadata
@@ -176,16 +222,26 @@ def _checkpoint(given: Path | EventCheckpoint | None, task: Task, report: Verifi
     return source
 
 
+def _load(run: Path, sandbox: Sandbox) -> EventCheckpoint:
+    if (run / TOKENIZER).is_file():
+        sandbox.ask(Tokenize(str(run / TOKENIZER), []), Done)
+    return load_event_checkpoint(run)
+
+
 def _run(path: Path, task: Task) -> Path:
     return path if (path / BEST).is_file() else path / task
 
 
-def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
-    """The tokenizer beside the file, without which the engine cannot use it."""
+def _tokenizer(path: Path, sandbox: Sandbox, report: Verification) -> Tokenizer | None:
+    """The tokenizer beside the file, without which the engine cannot use it.
+
+    The library aborts the process on some files: what it does here it has done in the sandbox before.
+    """
     try:
+        sandbox.ask(Tokenize(str(path), []), Done)
         tokenizer = read_tokenizer(path)
-    except StorytellerError as error:
-        report.add("tokenizer", Status.FAILED, str(error))
+    except (StorytellerError, RefusedError) as error:
+        report.add("tokenizer", Status.FAILED, str(error) if str(path) in str(error) else f"{path}: {error}")
         return None
     problems = []
     if tokenizer.padding is not None:
@@ -199,12 +255,8 @@ def _tokenizer(path: Path, report: Verification) -> Tokenizer | None:
     return normalised(tokenizer)
 
 
-def _data(
-    path: Path | None, source: EventCheckpoint | None, tokenizer: Tokenizer | None, report: Verification
-) -> tuple[list[Encoded], str]:
+def _data(path: Path | None, source: EventCheckpoint | None, report: Verification) -> tuple[list[EventExample], str]:
     """The real sentences, and why there are none."""
-    if tokenizer is None:
-        return [], "there is no tokenizer"
     try:
         if path is not None:
             examples, told = sentences_at(path, source)
@@ -219,4 +271,4 @@ def _data(
         report.add("data", Status.SKIPPED, f"{error}: parity on generated cases only")
         return [], str(error)
     report.add("data", Status.OK, told)
-    return encode(examples, tokenizer).items, ""
+    return examples, ""

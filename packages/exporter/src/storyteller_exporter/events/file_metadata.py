@@ -9,10 +9,10 @@ from storyteller_schema.contract.events import BIO_LABELS, EVENT_THRESHOLD, Even
 from storyteller_trainer.events.model.checkpoint import EventMetadata
 from storyteller_trainer.events.model.classifiers import Task
 
+from storyteller_exporter.checks.notes import Notes, json_object, scores, whole
 from storyteller_exporter.onnx import metadata_props
 
 TOKENIZER = "tokenizer.json"
-
 
 ENCODER = f"{metadata_props.PREFIX}encoder"
 FAMILY = f"{metadata_props.PREFIX}encoder_family"
@@ -25,6 +25,14 @@ TOKENIZER_HASH = f"{metadata_props.PREFIX}tokenizer_hash"
 SPANS = f"{metadata_props.PREFIX}spans"
 DETERMINER_SHARE = f"{metadata_props.PREFIX}determiner_share"
 TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
+#: What raises ValueError for a note that has not the form it should have.
+NOTES: Notes = {
+    EPOCH: whole,
+    SEED: whole,
+    SCORES: scores,
+    MAX_LENGTH: whole,
+    TRAINED_WITH: json_object,
+}
 #: Notes by which a file and a training run are known to belong together.
 SOURCE = (ENCODER, EPOCH, SEED, SPLIT, metadata_props.DATA_HASH)
 

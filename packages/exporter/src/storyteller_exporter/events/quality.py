@@ -23,9 +23,10 @@ SENTENCES = 1000
 def f1_scores(predict: Predictor, sentences: Sequence[Encoded], task: Task) -> dict[str, float]:
     """Macro F1 of the event kinds and F1 of exact entity spans, read as the engine reads them, a sentence a call."""
     kinds, spans = [], []
-    for sentence in sentences:
-        ids = sentence.ids[None]
-        outputs = list(predict({"input_ids": ids, "attention_mask": np.ones_like(ids)}).values())
+    ids = [sentence.ids[None] for sentence in sentences]
+    found = predict([{"input_ids": each, "attention_mask": np.ones_like(each)} for each in ids])
+    for sentence, by_name in zip(sentences, found, strict=True):
+        outputs = list(by_name.values())
         if task.finds_events:
             kinds.append(predicted_kinds(outputs[0][0]))
         if task.finds_entities:

@@ -41,6 +41,7 @@ from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
 from storyteller_exporter.onnx.quantise import quantise
 from storyteller_exporter.onnx.torch_export import export_module
+from storyteller_exporter.sandbox.limits import UNLIMITED
 from storyteller_exporter.verify.files import REPORT_NAME
 
 INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
@@ -121,8 +122,12 @@ def export_events(
 
 
 def _verify(file: Path, source: EventCheckpoint, data: StrPath | None) -> Verification:
-    interface, place = INTERFACES[source.metadata.task], None if data is None else Path(data)
-    return verify_as(file, lambda _, report: EventsFamily(file, interface, report, checkpoint=source, data=place))
+    place = None if data is None else Path(data)
+    return verify_as(
+        file,
+        lambda inspection, report: EventsFamily(inspection, report, checkpoint=source, data=place),
+        limits=UNLIMITED,
+    )
 
 
 def _load(run: Path, task: Task) -> EventCheckpoint:

@@ -1,4 +1,4 @@
-"""ONNX files as they lie on disk: reading, cleaning and writing them, and starting them as the engine does."""
+"""ONNX files as they lie on disk: reading, cleaning and writing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.onnx import IR_VERSION, OPSET
@@ -134,16 +133,3 @@ def write_model(model: onnx.ModelProto, path: Path, notes: dict[str, str], *, li
         raise StorytellerError(f"the exported model has {len(content):,} bytes; it may have {limit:,}")
     path.write_bytes(content)
     return len(content)
-
-
-def start(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session as the engine opens it, on the CPU. Raises ONNX Runtime's own exceptions.
-
-    Args:
-        threads: inside an operator; the engine uses one.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal only: what goes wrong is raised as well, and said once
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

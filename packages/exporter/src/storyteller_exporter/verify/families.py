@@ -26,8 +26,7 @@ def _events(inspection: Inspection, report: Verification, checkpoint: Path | Non
     with events_extra():
         from storyteller_exporter.events.family import EventsFamily
 
-    assert inspection.interface is not None
-    return EventsFamily(inspection.path, inspection.interface, report, checkpoint=checkpoint, data=data)
+    return EventsFamily(inspection, report, checkpoint=checkpoint, data=data)
 
 
 #: Makes the family of a file that was inspected, for its report, with a checkpoint and data or without; raises a

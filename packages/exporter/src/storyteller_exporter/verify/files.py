@@ -11,28 +11,39 @@ from storyteller_schema.common.files import StrPath, write_atomic
 from storyteller_schema.contract.onnx import INTERFACES, SETS
 
 from storyteller_exporter.checks.family import Family
+from storyteller_exporter.checks.floors import Floors
 from storyteller_exporter.checks.inspection import Inspection
-from storyteller_exporter.checks.spine import verify_as
+from storyteller_exporter.checks.spine import NO_FLOORS, USUAL, verify_as
 from storyteller_exporter.checks.verification_report import Status, Verification, as_json
 from storyteller_exporter.events.folder import require_folder_of
 from storyteller_exporter.onnx.metadata_props import exporter_versions
+from storyteller_exporter.sandbox.limits import Limits
 from storyteller_exporter.verify.families import FAMILIES
 
 #: The name of the report beside the file.
 REPORT_NAME = "verification.json"
 
 
-def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> list[Verification]:
+def verify(
+    path: StrPath,
+    *,
+    checkpoint: StrPath | None = None,
+    data: StrPath | None = None,
+    limits: Limits = USUAL,
+    floors: Floors = NO_FLOORS,
+) -> list[Verification]:
     """Verifies one file, or all that the engine loads from a folder; a missing part of a set is a failure.
 
     Args:
         path: an ONNX file, or a folder with files under the engine's names.
         checkpoint: the run, checkpoint file, or folder of runs that it was exported from.
         data: JSONL of the kind the model was trained on; None for what the run of the checkpoint held out.
+        limits: of time and memory, for each file.
+        floors: what the models must be worth.
     """
     path = Path(path)
     if not path.is_dir():
-        return [verify_file(path, checkpoint=checkpoint, data=data)]
+        return [verify_file(path, checkpoint=checkpoint, data=data, limits=limits, floors=floors)]
     files = [
         path / interface.file_name
         for together in SETS
@@ -44,19 +55,28 @@ def verify(path: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | 
         names = ", ".join(interface.file_name for interface in INTERFACES)
         report.add("file", Status.FAILED, f"{path}: none of the engine's files is in this folder: {names}")
         return [report]
-    return [verify_file(file, checkpoint=checkpoint, data=data) for file in files]
+    return [verify_file(file, checkpoint=checkpoint, data=data, limits=limits, floors=floors) for file in files]
 
 
-def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPath | None = None) -> Verification:
+def verify_file(
+    file: StrPath,
+    *,
+    checkpoint: StrPath | None = None,
+    data: StrPath | None = None,
+    limits: Limits = USUAL,
+    floors: Floors = NO_FLOORS,
+) -> Verification:
     """Checks a file against the interface it resembles, and against its checkpoint where one is given.
 
     A problem does not end the verification: whatever can still be checked is. Without a checkpoint, all that needs
-    none is checked, on any file, whoever made it.
+    none is checked, on any file, whoever made it; but it is not judged then.
 
     Args:
         file: what to check.
         checkpoint: as in `verify`.
         data: likewise.
+        limits: of time and memory, in which the file is read and run.
+        floors: what the model must be worth.
     """
     run = None if checkpoint is None else Path(checkpoint)
     place = None if data is None else Path(data)
@@ -65,7 +85,7 @@ def verify_file(file: StrPath, *, checkpoint: StrPath | None = None, data: StrPa
         assert inspection.interface is not None
         return FAMILIES[inspection.interface](inspection, report, run, place)
 
-    return verify_as(Path(file), open_family)
+    return verify_as(Path(file), open_family, limits=limits, floors=floors)
 
 
 def write_report(reports: Sequence[Verification], target: StrPath) -> None:
