@@ -436,3 +436,13 @@ def test_exporting_module_refuses_what_cannot_be_traced() -> None:
 
     with pytest.raises(StorytellerError, match="could not export the character model"):
         export_module(Untraceable().eval(), {"features": torch.zeros(2, 453)}, CHARACTER)
+
+
+def test_data_that_cannot_be_read_is_told_before_the_export(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(character, "export_module", lambda *arguments: pytest.fail("the long work has begun"))
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(StorytellerError, match=r"bad\.jsonl"):
+        export_character(run, tmp_path / "out" / "model.onnx", data=tmp_path / "bad.jsonl")
+    assert not (tmp_path / "out").exists()

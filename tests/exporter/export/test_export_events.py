@@ -425,6 +425,16 @@ def test_command_fails_with_one_readable_line(tmp_path: Path) -> None:
     assert "train-event-classifier --task event" in result.stderr
 
 
+def test_data_that_cannot_be_read_is_told_before_the_export(
+    event_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "export_module", lambda *arguments: pytest.fail("the long work has begun"))
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(StorytellerError, match=r"bad\.jsonl"):
+        export_events(event_runs, tmp_path / "out", data=tmp_path / "bad.jsonl")
+    assert not (tmp_path / "out").exists()
+
+
 # --- tokenizers that end the process -----------------------------------------------------------------------------
 
 

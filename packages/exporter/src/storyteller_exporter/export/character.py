@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import torch
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, place_of
 from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.onnx import CHARACTER
@@ -78,8 +79,8 @@ def export_character(
         allow_unjudged: take an int8 file though there is no data to judge it on.
 
     Raises:
-        StorytellerError: the checkpoint cannot be read, the model cannot be exported, the file cannot be written, or
-            it fails its checks; then an old one stays.
+        StorytellerError: the checkpoint or the data cannot be read, the model cannot be exported, the file cannot be
+            written, or it fails its checks; then an old one stays.
     """
     checkpoint = Path(checkpoint)
     output = Path(output)
@@ -88,8 +89,10 @@ def export_character(
     precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
     metadata = _metadata(source, precision, align_thresholds)
     place_of(output)
+    given = find_data(None if data is None else Path(data), source)
+    if data is not None and given.found is None:
+        raise StorytellerError(given.missing)
     with staging(output.parent) as stage:
-        given = find_data(None if data is None else Path(data), source)
         # Two rows: PyTorch takes an axis of length 1 for a fixed one.
         graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
         if int8:

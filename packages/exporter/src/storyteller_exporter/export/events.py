@@ -10,6 +10,7 @@ import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_schema.contract.onnx import EVENT, JOINT, NER, Interface
+from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.model.checkpoint import (
     EventCheckpoint,
     load_event_checkpoint,
@@ -102,6 +103,8 @@ def export_events(
     folder = Path(folder)
     sources = {task: _load(runs / task, task) for task in ([Task.JOINT] if joint else [Task.EVENT, Task.NER])}
     tokenizer = _common_tokenizer(runs, sources)
+    if data is not None:
+        load_events(data)  # what is wrong with it is told before the long work
     files, reports = [], []
     with staging(folder) as stage:
         (stage / TOKENIZER).write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
