@@ -14,6 +14,7 @@ from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.hints import hint
 from storyteller_schema.common.options import (
     INPUT,
+    OUTPUT_FILE,
     OUTPUT_FOLDER,
     json_option,
     judging,
@@ -68,6 +69,12 @@ MODULE = "storyteller_trainer.character"
     section="Data",
 )
 @option(
+    "--write-split",
+    type=OUTPUT_FILE,
+    help="Write to this file, as JSON, which examples are trained on and which are held out; train nothing.",
+    section="Data",
+)
+@option(
     "--cache-dir",
     type=OUTPUT_FOLDER,
     default=ARTIFACTS / "cache",
@@ -92,7 +99,14 @@ MODULE = "storyteller_trainer.character"
 )
 @recipe_options(RECIPES)
 @json_option
-def main(data: tuple[Path, ...], processes: int, validate_only: bool, as_json: bool, **settings: Any) -> None:
+def main(
+    data: tuple[Path, ...],
+    processes: int,
+    validate_only: bool,
+    write_split: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Train the character model on DATA: JSONL files (plain or gzip), folders of them, or patterns ('data/*.jsonl').
 
     Without DATA, training-data/low_fantasy_folklore.jsonl of $STORYTELLER_DATA_PATH is taken, or sample data, made on
@@ -107,10 +121,15 @@ def main(data: tuple[Path, ...], processes: int, validate_only: bool, as_json: b
     """
     with one_voice():
         if validate_only:
-            refuse_beside("--validate-only trains nothing", "resume", "preset", *values(Recipe))
+            refuse_beside("--validate-only trains nothing", "write_split", "resume", "preset", *values(Recipe))
+        if write_split:
+            shaping = set(values(Recipe)) - {"seed", "val_fraction"}
+            refuse_beside("--write-split trains nothing", "resume", "preset", *shaping)
         _check(data, processes, **settings)
         if validate_only:
             _validate(_places(data), as_json)
+        elif write_split:
+            _write_split(_places(data), write_split, as_json, **settings)
         elif processes > 1 and not started_by_torchrun():
             # Each process is given the arguments of this one, and comes to the next branch. The variable that may have
             # fixed the number of threads is set for all of them by `launch`.
@@ -178,6 +197,28 @@ def _validate(places: tuple[Path, ...], as_json: bool) -> None:
             out.print(table)
     if found.problems or not found.examples:
         raise click.exceptions.Exit(1)
+
+
+def _write_split(
+    places: tuple[Path, ...],
+    file: Path,
+    as_json: bool,
+    *,
+    cache_dir: Path,
+    seed: int | None,
+    val_fraction: float | None,
+    **_: Any,
+) -> None:
+    with ending_at_once():
+        from storyteller_trainer.character.data.shards import load_shards
+        from storyteller_trainer.character.data.split_file import write_split
+
+    recipe = RECIPES[DEFAULT_RECIPE].with_options(seed=seed, val_fraction=val_fraction)
+    made = write_split(file, load_shards(find_shards(places), cache_dir, notify), recipe.val_fraction, recipe.seed)
+    if as_json:
+        print_json({"file": str(file), "train": len(made.train), "validation": len(made.validation)})
+    else:
+        out.print(f"{file}: {len(made.train):,} examples to train on, {len(made.validation):,} held out")
 
 
 def _places(data: tuple[Path, ...], say: Callable[[str], None] = notify) -> tuple[Path, ...]:
