@@ -109,16 +109,19 @@ evaluate: setup ## Score the exported classifiers on DATA, else on held-out temp
 
 # --- working on the workspace itself ------------------------------------------------------------------------------
 
-.PHONY: test test-engine coverage lint format typecheck bench clean distclean
+.PHONY: test test-engine test-burn coverage lint format typecheck bench clean distclean
 
 test: lint typecheck ## Lint, type-check and run the tests
-	$(BIN)/pytest -m "not engine" $(ARGS)
+	$(BIN)/pytest -m "not engine and not burn" $(ARGS)
 
 test-engine: setup ## Have a Rust stand-in for the engine load, run and decode the exported files (needs cargo)
 	$(BIN)/pytest tests/engine -m engine -rs $(ARGS)
 
+test-burn: setup ## Have the character model in burn, all in Rust, read a run, predict, train, and import ONNX (needs cargo)
+	$(BIN)/pytest tests/burn -m burn -rs $(ARGS)
+
 coverage: setup ## Run the tests and list the lines that none of them reaches
-	$(BIN)/pytest -m "not engine" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+	$(BIN)/pytest -m "not engine and not burn" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 lint: setup ## Check style, who imports whom, and that what is imported is declared; changes nothing
 	$(BIN)/ruff check
@@ -139,7 +142,7 @@ bench: setup ## Measure the reference recipe and ours side by side; QUICK=1 for 
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## Remove caches; runs, models, data and the environment stay
-	rm -rf artifacts/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov rust/engine/target
+	rm -rf artifacts/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov rust/engine/target rust/burn-character/target
 	find packages tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove everything the targets made: trained runs, models, sample data and the environment too

@@ -1,18 +1,15 @@
-//! Measures what the engine would feel of a model.
+//! Measures what the engine would feel of a model, whatever runs it.
 
 use std::error::Error;
 use std::hint::black_box;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ort::environment::Environment;
 use serde::Serialize;
 
 use crate::feature_schema::TOTAL_INPUT_FEATURES;
-use crate::model::CharacterModel;
 
 /// Times in microseconds, memory in KiB.
 #[derive(Serialize)]
@@ -35,10 +32,17 @@ struct Latency {
     per_second: f64,
 }
 
-/// Loads the model and predicts `predictions` times from one thread, then as often from two.
-pub fn measure(environment: &Environment, path: &Path, predictions: usize) -> Result<Measurements, Box<dyn Error>> {
+/// One prediction: 453 features to 42 outputs.
+type Run<M> = fn(&mut M, &[f32]) -> Result<Vec<f32>, Box<dyn Error>>;
+
+/// Loads a model and predicts `predictions` times from one thread, then as often from two.
+pub fn measure<M: Send>(
+    load: impl FnOnce() -> Result<M, Box<dyn Error>>,
+    run: Run<M>,
+    predictions: usize,
+) -> Result<Measurements, Box<dyn Error>> {
     let start = Instant::now();
-    let model = CharacterModel::load(environment, path)?;
+    let model = load()?;
     let load_us = micros(start.elapsed());
     let model = Mutex::new(model);
 
@@ -46,19 +50,24 @@ pub fn measure(environment: &Environment, path: &Path, predictions: usize) -> Re
     // use again.
     let mut times = vec![1.0; predictions];
     let warm_up = 1_000.min(predictions);
-    predict(&model, &mut times[..warm_up])?;
+    predict(&model, run, &mut times[..warm_up])?;
     let resident_before_kib = resident_kib()?;
-    let single = latency(&model, &mut times, 1)?;
-    let shared_by_two = latency(&model, &mut times, 2)?;
+    let single = latency(&model, run, &mut times, 1)?;
+    let shared_by_two = latency(&model, run, &mut times, 2)?;
     Ok(Measurements { load_us, single, shared_by_two, resident_before_kib, resident_after_kib: resident_kib()? })
 }
 
 /// Fills `times` from several threads at once, a share each.
-fn latency(model: &Mutex<CharacterModel>, times: &mut [f64], threads: usize) -> Result<Latency, Box<dyn Error>> {
+fn latency<M: Send>(
+    model: &Mutex<M>,
+    run: Run<M>,
+    times: &mut [f64],
+    threads: usize,
+) -> Result<Latency, Box<dyn Error>> {
     let share = times.len().div_ceil(threads);
     let start = Instant::now();
     thread::scope(|scope| {
-        let workers: Vec<_> = times.chunks_mut(share).map(|part| scope.spawn(|| predict(model, part))).collect();
+        let workers: Vec<_> = times.chunks_mut(share).map(|part| scope.spawn(|| predict(model, run, part))).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker panicked"))
     })?;
     let total = start.elapsed();
@@ -73,11 +82,11 @@ fn latency(model: &Mutex<CharacterModel>, times: &mut [f64], threads: usize) -> 
 }
 
 /// Predicts once for each place in `times`, in microseconds.
-fn predict(model: &Mutex<CharacterModel>, times: &mut [f64]) -> Result<(), String> {
+fn predict<M>(model: &Mutex<M>, run: Run<M>, times: &mut [f64]) -> Result<(), String> {
     for (index, time) in times.iter_mut().enumerate() {
         let features = example(index);
         let start = Instant::now();
-        let outputs = model.lock().expect("a worker panicked").run(&features);
+        let outputs = run(&mut model.lock().expect("a worker panicked"), &features);
         *time = micros(start.elapsed());
         black_box(outputs.map_err(|error| error.to_string())?);
     }

@@ -3,9 +3,12 @@
 pub mod bench;
 pub mod enums;
 pub mod event_labels;
+#[cfg(feature = "onnx")]
 pub mod events;
 pub mod feature_schema;
 pub mod features;
+pub mod lines;
+#[cfg(feature = "onnx")]
 pub mod model;
 pub mod prediction;
 pub mod scenario;

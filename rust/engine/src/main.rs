@@ -10,16 +10,14 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
 use ort::environment::Environment;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use storyteller_ml::bench;
 use storyteller_ml::events::EventClassifier;
 use storyteller_ml::features::encode_features;
+use storyteller_ml::lines::{each_line, print_line};
 use storyteller_ml::model::CharacterModel;
 use storyteller_ml::prediction::decode_outputs;
 
@@ -48,9 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["bench", model, predictions] => {
             let environment = environment()?;
-            let measurements = bench::measure(&environment, Path::new(model), predictions.parse()?)?;
-            println!("{}", serde_json::to_string(&measurements)?);
-            Ok(())
+            let load = || CharacterModel::load(&environment, Path::new(model));
+            print_line(&bench::measure(load, CharacterModel::run, predictions.parse()?)?)
         }
         _ => Err("usage: engine encode | decode | predict MODEL | events FOLDER | bench MODEL N".into()),
     }
@@ -60,16 +57,4 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn environment() -> Result<Environment, Box<dyn Error>> {
     let library = env::var("ORT_DYLIB_PATH").map_err(|_| "set ORT_DYLIB_PATH to the ONNX Runtime library")?;
     Ok(ort::init_from(library)?.build()?)
-}
-
-/// Reads a value from every line of stdin and writes what `work` makes of it.
-fn each_line<In: DeserializeOwned, Out: Serialize>(
-    mut work: impl FnMut(In) -> Result<Out, Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    for line in io::stdin().lock().lines() {
-        serde_json::to_writer(&mut out, &work(serde_json::from_str(&line?)?)?)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(out.flush()?)
 }
