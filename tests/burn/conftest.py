@@ -63,8 +63,8 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """15,000 examples, of which 12,000 are trained on, and two epochs."""
+def trained(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Trained:
+    """15,000 examples, of which 12,000 are trained on, and two epochs. Not made where no program could read it."""
     folder = tmp_path_factory.mktemp("character")
     data_file = folder / "character.jsonl"
     generate_training_data.main(["--output", str(data_file)], standalone_mode=False)
