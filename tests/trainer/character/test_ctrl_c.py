@@ -61,7 +61,7 @@ def test_ctrl_c_while_other_processes_parse(small_jsonl: Path, group: bool) -> N
 @pytest.mark.parametrize(
     ("place", "group"),
     [
-        ("torch.distributed.run", True),
+        ("storyteller_trainer.runs.distributed", True),
         ("storyteller_trainer.character.training.run", True),
         ("storyteller_trainer.character.training.run", False),
         ("storyteller_trainer.character.training.train:Trainer.validate", True),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tiny_encoders
 import torch
 from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
@@ -22,7 +23,6 @@ from storyteller_trainer.commands import train_character_model
 from storyteller_trainer.commands.train_character_model import MODULE, main
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.distributed import Share
-from storyteller_trainer.runs.launch import launch
 
 #: No batch of this size can be divided evenly, nor can the last one, of 27.
 OPTIONS = ("--device", "cpu", "--batch-size", "51")
@@ -76,6 +76,12 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [[int(number) for number in line.split()] for line in listed.splitlines()]
     return sorted(pid for pid, parent in pairs if parent == process.pid)
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process runs; what has ended and waits to be asked for its code does not."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return listed.strip() != "" and not listed.strip().startswith("Z")
 
 
 @pytest.mark.parametrize(("parts", "shares"), [(1, 1), (3, 1), (4, 2), (7, 3)])
@@ -158,44 +164,18 @@ def test_a_number_of_processes_that_is_none_is_wrong_use(number: str) -> None:
     assert f"Invalid value for '--processes': {number}" in done.stderr.replace("'" + number + "'", number)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "variable", "expected"),
-    [
-        ((), None, ["--threads", "auto"]),
-        (("--threads", "auto"), None, ["--threads", "auto"]),
-        (("--threads", "3"), None, []),
-        ((), "3", []),
-    ],
-)
-def test_what_torchrun_sets_is_not_taken_for_the_users_number_of_threads(
-    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variable: str | None, expected: list[str]
-) -> None:
-    given: list[str] = []
+def test_each_process_has_the_arguments_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
 
-    def launched(processes: int, module: str, arguments: list[str]) -> int:
+    def launched(*arguments: object) -> int:
         given.extend(arguments)
-        return 0
+        return 7
 
     monkeypatch.setattr(train_character_model, "launch", launched)
-    monkeypatch.setattr(sys, "argv", ["train-character-model", "the data"])
-    environment = {"OMP_NUM_THREADS": variable}
+    monkeypatch.setattr(sys, "argv", ["train-character-model", "the data", "--processes", "2"])
     Path("the data").write_text("looked into by nobody")
-    done = CliRunner().invoke(main, ["the data", "--processes", "2", *arguments], env=environment)
-    assert done.exit_code == 0, done.output
-    assert given == ["the data", *expected]
-
-
-@pytest.mark.parametrize(("variable", "expected"), [(None, "5"), ("3", "3")])
-def test_processes_are_told_how_many_threads_they_can_share(
-    monkeypatch: pytest.MonkeyPatch, variable: str | None, expected: str
-) -> None:
-    if variable:
-        monkeypatch.setenv("OMP_NUM_THREADS", variable)
-    seen: list[str] = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    monkeypatch.setattr("torch.distributed.run.run", lambda arguments: seen.append(os.environ["OMP_NUM_THREADS"]))
-    assert launch(2, MODULE, []) == 0
-    assert seen == [expected]
+    assert CliRunner().invoke(main, sys.argv[1:]).exit_code == 7
+    assert given == [2, MODULE, ["the data", "--processes", "2"]]
 
 
 @pytest.mark.slow
@@ -266,6 +246,57 @@ def test_killed_resumed_by_one_process_then_two_and_stopped_by_ctrl_c(small_json
 
     alone(*arguments, "--output-dir", "whole", "--epochs", str(done))
     assert losses("run") == pytest.approx(losses("whole"), abs=1e-3)
+
+
+def sockets(pids: list[int]) -> list[tuple[str, str]]:
+    """State (`0A` listens) and own address, as the kernel writes it, of each socket of some processes."""
+    links = [link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()]
+    own = {str(link.readlink()) for link in links if link.is_symlink()}
+    found = []
+    for kind in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if f"socket:[{columns[9]}]" in own:
+                found.append((columns[3], columns[1].split(":")[0]))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nobody_else_is_listened_to_and_nothing_unpickled(
+    small_jsonl: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = Path("unpickled").absolute()
+    monkeypatch.setenv("UNPICKLED", str(noted))
+    monkeypatch.setenv("PYTHONPATH", str(Path(tiny_encoders.__file__).with_name("unpickling")))
+    subprocess.run([sys.executable, "-c", "import pickle; pickle.loads(pickle.dumps(1))"], check=True)
+    assert noted.read_text() == "<string>\n", "the test sees what it looks for"
+    noted.unlink()
+    process = start(*COMMAND, small_jsonl, *OPTIONS, "--processes", "2", "--output-dir", "run", "--epochs", "99999")
+    wait_for_epochs(process, "run", 2)
+    found = sockets([process.pid, *children(process)])
+    # 127.0.0.1 and ::1
+    loopback = {"0100007F", "00000000000000000000000001000000"}
+    assert {address for _, address in found} <= loopback
+    assert len([state for state, _ in found if state == "0A"]) >= 2, "each of the two listens to the other"
+    assert not noted.exists(), noted.read_text()
+
+
+@pytest.mark.slow
+def test_two_processes_end_when_their_launcher_is_killed(small_jsonl: Path, start: Start) -> None:
+    arguments = [small_jsonl, "--recipe", "reference", "--patience", "99999", "--output-dir", "run"]
+    process = start(*COMMAND, *arguments, *OPTIONS, "--processes", "2", "--epochs", "99999")
+    wait_for_epochs(process, "run", 2)
+    running = children(process)
+    assert len(running) == 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + PATIENCE
+    while any(map(is_there, running)):
+        assert time.monotonic() < deadline, "they train on"
+        time.sleep(0.01)
+    done = len(losses("run"))
+    alone(*arguments, "--epochs", str(done + 1), "--resume")
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def done() -> None:
 
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Ends the process; of several that torchrun started, one speaks for all."""
+    """Ends the process; of several of one run, one speaks for all."""
     for path in _half_written:
         with suppress(OSError):
             if path.is_dir():

@@ -28,10 +28,10 @@ from storyteller_trainer.character.data.data_files import find_shards
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.commands.recipe_options import device_option, recipe_options
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
-from storyteller_trainer.runs.launch import launch, one_voice, started_by_torchrun
+from storyteller_trainer.runs.launch import is_one_of_several, launch, one_voice
 from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import CHARACTER_RUN
-from storyteller_trainer.runs.threads import AUTO, limit_spinning, threads_option
+from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_character_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
@@ -130,11 +130,9 @@ def main(
             _validate(_places(data), as_json)
         elif write_split:
             _write_split(_places(data), write_split, as_json, **settings)
-        elif processes > 1 and not started_by_torchrun():
-            # Each process is given the arguments of this one, and comes to the next branch. The variable that may have
-            # fixed the number of threads is set for all of them by `launch`.
-            automatic = ["--threads", AUTO] if settings["threads"] is None else []
-            raise click.exceptions.Exit(launch(processes, MODULE, [*sys.argv[1:], *automatic]))
+        elif processes > 1 and not is_one_of_several():
+            # Each process is given the arguments of this one, and comes to the next branch.
+            raise click.exceptions.Exit(launch(processes, MODULE, sys.argv[1:]))
         else:
             _train(data, as_json, processes=processes, **settings)
 

@@ -1,4 +1,4 @@
-"""One run by several processes, started by `torchrun`: every process takes its part of each batch.
+"""One run by several processes (started by launch.py, or torchrun): every process takes its part of each batch.
 
 Every process reads the same batches and draws the same random numbers for all of a batch, then goes on with its own
 rows; the gradients are summed up over the processes. So the number of processes changes how sums are rounded, and
@@ -6,6 +6,9 @@ nothing else. All of it is also right for one process without a process group, w
 
 The first process (the leader, rank 0) alone reads and writes the run folder, validates and shows how it goes. An error
 that one process meets is told to all; the first process of each machine prints it (launch.py).
+
+What they tell each other are numbers and MessagePack of a declared type. PyTorch's collectives for Python objects are
+not used: they unpickle what the network brings.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ import torch.distributed as dist
 from storyteller_schema.common.errors import StorytellerError
 from torch import Tensor
 
-from storyteller_trainer.runs.launch import is_first_here, started_by_torchrun
+from storyteller_trainer.runs.launch import STORE, is_first_here, is_one_of_several
 
 #: How long processes wait for each other: one of them may have to parse the data or to validate meanwhile. A process
-#: that dies is noticed at once, by its closed connections and by torchrun.
+#: that dies is noticed at once, by its closed connections and by who started it.
 TIMEOUT = timedelta(hours=1)
 
 T = TypeVar("T")
@@ -53,7 +56,7 @@ def size() -> int:
 
 def size_here() -> int:
     """The number of processes on this machine."""
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if started_by_torchrun() else 1
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if is_one_of_several() else 1
 
 
 def is_leader() -> bool:
@@ -105,15 +108,19 @@ def own_device(device: torch.device) -> torch.device:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Joins the processes that torchrun started, if there are several; to be left by all of them together."""
-    if not started_by_torchrun() or os.environ["WORLD_SIZE"] == "1":
+    """Joins the processes of the run, if there are several; to be left by all of them together."""
+    if not is_one_of_several() or os.environ["WORLD_SIZE"] == "1":
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Messages are tensors on the CPU, whatever the device.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    # Of torchrun's processes the environment says where the store is.
+    store = dist.FileStore(os.environ[STORE], count) if STORE in os.environ else None  # type: ignore[attr-defined]
     with _connected():
-        # Messages are tensors on the CPU, whatever the device.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        dist.init_process_group(backend, timeout=TIMEOUT, store=store, rank=number, world_size=count)
     try:
         yield
     finally:
