@@ -22,8 +22,8 @@ from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, event_finger
 from storyteller_schema.contract.layout import Field, Kind, Layout, Region
 from storyteller_schema.contract.predictions import HEADS, NO_TARGET, PREDICTIONS
 from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
-from storyteller_trainer.sample.character import conditionals as rules
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
+from storyteller_trainer.character.rules import conditionals as rules
+from storyteller_trainer.character.rules.axes import LABEL_AXES
 from vector_texts import FILLED, INPUTS, OUTPUTS
 
 R = TypeVar("R", bound=WireEnum)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -12,7 +11,7 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.augment import UNREAD, augment
 from storyteller_trainer.character.data.batches import ResidentSource
-from storyteller_trainer.sample.character.conditionals import conditionals
+from storyteller_trainer.character.rules.conditionals import conditionals
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptor_files import load_descriptors
@@ -70,10 +69,10 @@ def test_the_generators_own_rules_do_not_read_what_is_moved() -> None:
     plan = make_plan(load_descriptors(), SampleConfig(cells=40, examples=400))
     cells = plan.cells.take(np.repeat(np.arange(40), 10))
     scenarios = draw_scenarios(Tables.of(plan.descriptors), cells, np.random.default_rng(0))
-    given = conditionals(scenarios)
+    given = conditionals(scenarios.features, scenarios.axes)
     torch.manual_seed(0)
     features, _ = augment(torch.from_numpy(scenarios.features), torch.zeros(400, PREDICTIONS.size))
-    again = conditionals(replace(scenarios, features=features.numpy()))
+    again = conditionals(features.numpy(), scenarios.axes)
     for name in ("action_type", "action_context", "valence", "speech_occurs", "speech_register", "awareness", "raised"):
         assert np.array_equal(getattr(given, name), getattr(again, name)), name
     assert not np.array_equal(given.dominant, again.dominant)

@@ -1,11 +1,11 @@
-"""A descriptor set whose ranges are single points, and scenarios written by hand."""
+"""A descriptor set whose ranges are single points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-import numpy as np
 import pytest
+from scenarios import make_scenario
 from storyteller_schema.contract.enums import (
     AwarenessLevel,
     EmotionalRegister,
@@ -16,9 +16,6 @@ from storyteller_schema.contract.enums import (
     TemporalLayer,
     TopologicalRole,
 )
-from storyteller_schema.contract.features import FEATURES
-from storyteller_trainer.sample.character.array_views import feature, slots_of
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptors import (
     Archetype,
     ArchetypeAxis,
@@ -140,34 +137,7 @@ def world() -> Descriptors:
     )
 
 
-MakeScenario = Callable[..., Scenarios]
-
-
 @pytest.fixture
-def scenario() -> MakeScenario:
-    """Makes n equal scenarios of which only what label rules and coherence read is set."""
-
-    def make(
-        *,
-        event: EventType = EventType.SPEECH,
-        register: EmotionalRegister = EmotionalRegister.NEUTRAL,
-        tension: float = 0.5,
-        axes: Mapping[str, float] | None = None,
-        edge: Mapping[str, float] | None = None,
-        emotions: Mapping[Primary, tuple[float, AwarenessLevel]] | None = None,
-        n: int = 1,
-    ) -> Scenarios:
-        features = np.zeros((n, FEATURES.size), np.float32)
-        feature(features, "player_event.event_type")[:, event.position] = 1
-        feature(features, "player_event.emotional_register")[:, register.position] = 1
-        feature(features, "scene_context.tension")[:] = tension
-        for name, value in (edge or {}).items():
-            feature(features, f"relational_edges.{name}.central_tendency")[:] = value
-        for primary, (intensity, awareness) in (emotions or {}).items():
-            slot = slots_of(features, "emotional_state")[:, primary.position]
-            slot[:, 0] = intensity
-            slot[:, 1 + awareness.position] = 1
-        known = {**LABEL_AXES, **(axes or {})}
-        return Scenarios(features=features, axes={name: np.full(n, value, np.float32) for name, value in known.items()})
-
-    return make
+def scenario() -> Callable[..., Scenarios]:
+    """`make_scenario`, as a fixture."""
+    return make_scenario

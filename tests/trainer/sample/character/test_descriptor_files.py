@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.enums import AwarenessLevel, Provenance
+from storyteller_trainer.character.rules.axes import LABEL_AXES
 from storyteller_trainer.sample.character.cells import find_genre, valid_cells
 from storyteller_trainer.sample.character.config import DEFAULT_CELLS
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptor_files import SHIPPED, find_descriptors, load_descriptors
 from storyteller_trainer.sample.character.descriptors import Descriptors
 

@@ -16,9 +16,9 @@ from storyteller_schema.contract.enums import (
     Primary,
     SpeechRegister,
 )
-from storyteller_trainer.sample.character.array_views import Float32, Float64, label
-from storyteller_trainer.sample.character.conditionals import LOWERED, RAISED, Conditionals, conditionals
-from storyteller_trainer.sample.character.irreducible import MOST_CHANGED
+from storyteller_trainer.character.rules.array_views import Float32, Float64, label
+from storyteller_trainer.character.rules.conditionals import LOWERED, RAISED, Conditionals, conditionals
+from storyteller_trainer.character.rules.irreducible import MOST_CHANGED
 from storyteller_trainer.sample.character.labels import draw_labels
 from storyteller_trainer.sample.character.scenarios import Scenarios
 
@@ -31,11 +31,11 @@ JOY, TRUST, FEAR, SURPRISE, SADNESS, DISGUST, ANGER, ANTICIPATION = Primary
 
 
 def rule(scenario: Scenarios) -> Conditionals:
-    return conditionals(scenario)
+    return conditionals(scenario.features, scenario.axes)
 
 
 def drawn(scenario: Scenarios, seed: int = 0) -> Float32:
-    return draw_labels(conditionals(scenario), np.random.default_rng(seed))
+    return draw_labels(rule(scenario), np.random.default_rng(seed))
 
 
 def assert_weights(probabilities: Float64, added: Mapping[Any, float], members: int) -> None:

@@ -18,9 +18,9 @@ from storyteller_schema.contract.enums import (
 )
 from storyteller_schema.contract.features import EDGE_SUBSTRATES, FEATURES, encode_features
 from storyteller_trainer.character.data.violations import violations
-from storyteller_trainer.sample.character.array_views import Float32, choose, feature, slots_of, uniform
+from storyteller_trainer.character.rules.array_views import Float32, choose, feature, slots_of, uniform
+from storyteller_trainer.character.rules.conditionals import conditionals
 from storyteller_trainer.sample.character.cells import valid_cells
-from storyteller_trainer.sample.character.conditionals import conditionals
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptors import (
     ArchetypeAxis,
@@ -190,7 +190,7 @@ def check_layout(features: Float32) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_features_of_any_world_are_well_formed(seed: int) -> None:
     scenarios = draw(random_descriptors(seed), 2000, seed)
-    labels = draw_labels(conditionals(scenarios), np.random.default_rng(seed))
+    labels = draw_labels(conditionals(scenarios.features, scenarios.axes), np.random.default_rng(seed))
     check_layout(scenarios.features)
     assert list(violations(scenarios.features, labels)) == []
 

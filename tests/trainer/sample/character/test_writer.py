@@ -18,9 +18,9 @@ from storyteller_schema.contract.enums import AwarenessLevel, Primary
 from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
-from storyteller_trainer.sample.character.coherence import coherence
+from storyteller_trainer.character.rules.axes import LABEL_AXES
+from storyteller_trainer.character.rules.coherence import coherence
 from storyteller_trainer.sample.character.config import SampleConfig
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptor_files import check_descriptors, load_descriptors
 from storyteller_trainer.sample.character.descriptors import Descriptors, EmotionalProfile, PrimaryEmotion, Range
 from storyteller_trainer.sample.character.generate import CHUNK, generate_dataset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError, WrongValue
 
-from storyteller_trainer.sample.character.array_views import Int
+from storyteller_trainer.character.rules.array_views import Int
 from storyteller_trainer.sample.character.descriptors import Descriptors, Genre
 
 

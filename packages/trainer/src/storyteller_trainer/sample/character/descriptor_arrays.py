@@ -16,17 +16,9 @@ from storyteller_schema.contract.enums import (
 )
 from storyteller_schema.contract.features import EDGE_SUBSTRATES, FEATURES, RANGE
 
-from storyteller_trainer.sample.character.array_views import Float32, Float64, Int, one_hot
+from storyteller_trainer.character.rules.array_views import Float32, Float64, Int, one_hot
+from storyteller_trainer.character.rules.axes import ABSENT, LABEL_AXES
 from storyteller_trainer.sample.character.descriptors import Archetype, Descriptors, Dimension, Profile, Range
-
-#: The axes that label rules read, each with its value for an archetype that does not have it.
-LABEL_AXES: dict[str, float] = {
-    "empathy": 0.0,
-    "distance_management": 0.0,
-    "warmth_openness": 0.0,
-    "expression_silence": 0.0,
-    "self_awareness": 0.5,
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +35,7 @@ class Tables:
     modifiers: tuple[Float32, ...]
     """For each cross-dimension [values, A, S]: what is added to the central tendency."""
     label_slots: dict[str, Int]
-    """For each axis that label rules read [A]: its position, -1 where an archetype does not have it."""
+    """For each axis that label rules read [A]: its position, ABSENT where an archetype does not have it."""
     intensities: Float32
     """[A, 8, 2]"""
     awareness: Float32
@@ -91,7 +83,7 @@ class Tables:
             axis_marks=marks,
             modifiers=tuple(_modifiers(dimension, axis_names, most_axes) for dimension in descriptors.dimensions),
             label_slots={
-                name: np.array([names.index(name) if name in names else -1 for names in axis_names])
+                name: np.array([names.index(name) if name in names else ABSENT for names in axis_names])
                 for name in LABEL_AXES
             },
             intensities=intensities,

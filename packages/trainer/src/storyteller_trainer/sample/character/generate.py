@@ -10,13 +10,13 @@ from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.character.data.manifest import IrreducibleLoss, combine
 from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
-from storyteller_trainer.sample.character.array_views import Float32, Float64, Int
-from storyteller_trainer.sample.character.coherence import coherence
-from storyteller_trainer.sample.character.conditionals import conditionals
+from storyteller_trainer.character.rules.array_views import Float32, Float64, Int
+from storyteller_trainer.character.rules.coherence import coherence
+from storyteller_trainer.character.rules.conditionals import conditionals
+from storyteller_trainer.character.rules.irreducible import accepted, best_accuracies, lowest_terms
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_arrays import Tables
 from storyteller_trainer.sample.character.descriptors import Descriptors
-from storyteller_trainer.sample.character.irreducible import accepted, best_accuracies, lowest_terms
 from storyteller_trainer.sample.character.labels import draw_labels
 from storyteller_trainer.sample.character.plan import Plan, make_plan
 from storyteller_trainer.sample.character.scenarios import draw_scenarios
@@ -58,7 +58,7 @@ def draw_chunks(plan: Plan) -> Iterator[SampleChunk]:
         rng = stream(config.seed, EXAMPLE_STREAM, number)
         scenarios = draw_scenarios(tables, plan.cells.take(cells), rng)
         features = scenarios.features
-        given = conditionals(scenarios)
+        given = conditionals(features, scenarios.axes)
         labels = draw_labels(given, rng)
         score = coherence(features, labels)
         kept = score >= config.min_coherence

@@ -6,8 +6,8 @@ import numpy as np
 from storyteller_schema.contract.enums import ActionContext, ActionType, AwarenessLevel, SpeechRegister
 from storyteller_schema.contract.predictions import PREDICTIONS
 
-from storyteller_trainer.sample.character.array_views import Float32, between, choose, label, one_hot, uniform
-from storyteller_trainer.sample.character.conditionals import (
+from storyteller_trainer.character.rules.array_views import Float32, between, choose, label, one_hot, uniform
+from storyteller_trainer.character.rules.conditionals import (
     CONFIDENCE,
     LOWERED_BY,
     RAISED_BY,

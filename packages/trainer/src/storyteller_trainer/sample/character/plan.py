@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.common.errors import WrongValue
 
-from storyteller_trainer.sample.character.array_views import Int
+from storyteller_trainer.character.rules.array_views import Int
 from storyteller_trainer.sample.character.cells import Cells, find_genre, valid_cells
 from storyteller_trainer.sample.character.config import DEFAULT_CELLS, DEFAULT_EXAMPLES, SampleConfig
 from storyteller_trainer.sample.character.descriptors import Descriptors

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.contract.features import EDGE_SUBSTRATES, FEATURES
 
-from storyteller_trainer.sample.character.array_views import (
+from storyteller_trainer.character.rules.array_views import (
     Float32,
-    Int,
     between,
     choose,
     feature,
@@ -17,8 +16,9 @@ from storyteller_trainer.sample.character.array_views import (
     slots_of,
     uniform,
 )
+from storyteller_trainer.character.rules.axes import LABEL_AXES, at_slots
 from storyteller_trainer.sample.character.cells import Cells
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES, Tables
+from storyteller_trainer.sample.character.descriptor_arrays import Tables
 
 #: The variance of every substrate of a relation.
 EDGE_VARIANCE = 0.15
@@ -72,12 +72,7 @@ def _draw_character(features: Float32, tables: Tables, cells: Cells, rng: np.ran
     emotions[..., 0] = np.clip(uniform(rng, tables.intensities[who]), 0, 1)
     emotions[..., 1:] = tables.awareness[who]
     features[:, FEATURES["self_edge"].span] = np.clip(uniform(rng, tables.self_edges[who]), 0, 1)
-    return {name: _axis(central, tables.label_slots[name][who], absent) for name, absent in LABEL_AXES.items()}
-
-
-def _axis(central: Float32, slots: Int, absent: float) -> Float32:
-    """The central tendency [n] in the slot of each row, or `absent` where that is -1."""
-    return np.where(slots < 0, np.float32(absent), central[np.arange(len(central)), slots])
+    return {name: at_slots(central, tables.label_slots[name][who], absent) for name, absent in LABEL_AXES.items()}
 
 
 def _draw_edge(features: Float32, tables: Tables, cells: Cells, rng: np.random.Generator) -> None:

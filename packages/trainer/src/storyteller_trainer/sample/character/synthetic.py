@@ -17,8 +17,8 @@ from storyteller_schema.contract.enums import (
     WireEnum,
 )
 
+from storyteller_trainer.character.rules.axes import LABEL_AXES
 from storyteller_trainer.sample.character.config import SampleConfig
-from storyteller_trainer.sample.character.descriptor_arrays import LABEL_AXES
 from storyteller_trainer.sample.character.descriptors import (
     Archetype,
     ArchetypeAxis,

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from storyteller_schema.contract.enums import ActionContext, ActionType
 
-from storyteller_trainer.sample.character.array_views import Float32, Float64, slots_of
-from storyteller_trainer.sample.character.coherence import INTENSITY_BOUNDS, fit
-from storyteller_trainer.sample.character.conditionals import (
+from storyteller_trainer.character.rules.array_views import Float32, Float64, slots_of
+from storyteller_trainer.character.rules.coherence import INTENSITY_BOUNDS, fit
+from storyteller_trainer.character.rules.conditionals import (
     CONFIDENCE,
     LOWERED_BY,
     RAISED_BY,
@@ -112,6 +112,10 @@ def accepted(
     wait = given.action_type[:, ActionType.WAIT.position]
 
     depends = fit(features, labels)
+    # Most data are far from being rejected; then nothing more is to be computed.
+    worst = replace(depends, **{name: np.array(True) for name in ("shared_history", "resist", "wait")})
+    if np.all(replace(worst, leaving=np.array(MOST_CHANGED)).score() >= min_coherence):
+        return given, prior
     total, is_shared, resists, waits = np.zeros((4, len(features)))
     leaves_given = np.zeros_like(leaves)
     for *pattern, in_shared, does_resist, does_wait in product((0, 1), (0, 1), (0, 1), (0, 1), (0, 1)):

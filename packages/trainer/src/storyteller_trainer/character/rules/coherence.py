@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.contract.enums import ActionContext, ActionType, AwarenessLevel, Primary
 
-from storyteller_trainer.sample.character.array_views import Bool, Float32, Float64, Int, feature, label, slots_of
+from storyteller_trainer.character.rules.array_views import Bool, Float32, Float64, Int, feature, label, slots_of
 
 #: An intensity may pass the ends of [0, 1] by this much before that costs coherence.
 INTENSITY_BOUNDS = (-0.1, 1.1)

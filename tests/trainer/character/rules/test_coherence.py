@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from storyteller_schema.contract.enums import ActionContext, ActionType, AwarenessLevel, Primary
 from storyteller_schema.contract.predictions import PREDICTIONS
-from storyteller_trainer.sample.character.array_views import label
-from storyteller_trainer.sample.character.coherence import SHARES, WHOLE, coherence
+from storyteller_trainer.character.rules.array_views import label
+from storyteller_trainer.character.rules.coherence import SHARES, WHOLE, coherence
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.generate import generate_dataset
 from storyteller_trainer.sample.character.scenarios import Scenarios

@@ -1,4 +1,4 @@
-"""The label rules: given a scenario, the probability of each label.
+"""The label rules: given the features of a scenario and the axes behind them, the probability of each label.
 
 Labels are drawn from these, and the irreducible loss is computed from the same, so the two cannot drift apart.
 """
@@ -22,8 +22,7 @@ from storyteller_schema.contract.enums import (
 )
 from storyteller_schema.contract.rules import last_argmax
 
-from storyteller_trainer.sample.character.array_views import Bool, Float32, Float64, Int, feature, slots_of
-from storyteller_trainer.sample.character.scenarios import Scenarios
+from storyteller_trainer.character.rules.array_views import Bool, Float32, Float64, Int, feature, slots_of
 
 #: Uniform noise on the emotional valence reaches this far to either side.
 VALENCE_NOISE = 0.1
@@ -141,9 +140,13 @@ class Conditionals:
     """[n, 8]: which primaries the event lowers."""
 
 
-def conditionals(scenarios: Scenarios) -> Conditionals:
-    """Applies the label rules to n scenarios. Comparisons are made in float32, as the values are."""
-    features, axes = scenarios.features, scenarios.axes
+def conditionals(features: Float32, axes: Mapping[str, Float32]) -> Conditionals:
+    """Applies the label rules to n scenarios. Comparisons are made in float32, as the values are.
+
+    Args:
+        features: [n, inputs].
+        axes: for each axis that the rules read (axes.py) its value [n].
+    """
     event = feature(features, "player_event.event_type")
     register = feature(features, "player_event.emotional_register")
     tension = feature(features, "scene_context.tension")[:, 0]

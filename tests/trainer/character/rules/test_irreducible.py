@@ -13,14 +13,10 @@ from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
 from storyteller_trainer.character.data.manifest import combine
 from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
 from storyteller_trainer.character.model.losses import loss_terms
-from storyteller_trainer.sample.character.array_views import Float32, Float64, label
-from storyteller_trainer.sample.character.cells import valid_cells
-from storyteller_trainer.sample.character.coherence import coherence
-from storyteller_trainer.sample.character.conditionals import VALENCE_NOISE, Conditionals, conditionals
-from storyteller_trainer.sample.character.descriptor_arrays import Tables
-from storyteller_trainer.sample.character.descriptor_files import load_descriptors
-from storyteller_trainer.sample.character.descriptors import Descriptors
-from storyteller_trainer.sample.character.irreducible import (
+from storyteller_trainer.character.rules.array_views import Float32, Float64, label
+from storyteller_trainer.character.rules.coherence import coherence
+from storyteller_trainer.character.rules.conditionals import VALENCE_NOISE, Conditionals, conditionals
+from storyteller_trainer.character.rules.irreducible import (
     accepted,
     best_accuracies,
     binary_entropy,
@@ -29,6 +25,10 @@ from storyteller_trainer.sample.character.irreducible import (
     entropy,
     lowest_terms,
 )
+from storyteller_trainer.sample.character.cells import valid_cells
+from storyteller_trainer.sample.character.descriptor_arrays import Tables
+from storyteller_trainer.sample.character.descriptor_files import load_descriptors
+from storyteller_trainer.sample.character.descriptors import Descriptors
 from storyteller_trainer.sample.character.labels import draw_labels
 from storyteller_trainer.sample.character.scenarios import Scenarios, draw_scenarios
 from storyteller_trainer.sample.character.synthetic import random_descriptors
@@ -68,7 +68,7 @@ def test_moments_of_a_clamped_uniform(low: float, high: float, mean: float, vari
 
 
 def terms_of(scenarios: Scenarios, min_coherence: float = 0.6) -> dict[str, Float64]:
-    given = conditionals(scenarios)
+    given = conditionals(scenarios.features, scenarios.axes)
     labels = draw_labels(given, np.random.default_rng(0))
     return lowest_terms(scenarios.features, *accepted(scenarios.features, labels, given, min_coherence))
 
@@ -120,7 +120,8 @@ def test_heads_are_sums_of_terms_and_the_total_is_weighted() -> None:
 
 
 def test_best_accuracies_by_hand(scenario: MakeScenario) -> None:
-    best = best_accuracies(conditionals(scenario(tension=0.8, axes={"expression_silence": -4.0})))
+    silent = scenario(tension=0.8, axes={"expression_silence": -4.0})
+    best = best_accuracies(conditionals(silent.features, silent.axes))
     # Types 1 3 1.5 1 1 2, contexts 1 2 1 1 1, and no speech whatever the event.
     assert {name: value[0] for name, value in best.items()} == pytest.approx(
         {"action.type": 3 / 9.5, "action.context": 2 / 6, "speech.occurs": 1.0, "speech.register": 0.6}
@@ -147,11 +148,11 @@ class Accepted:
 
 def keep(scenarios: Scenarios, min_coherence: float) -> Accepted:
     """Draws labels and keeps what is coherent enough."""
-    labels = draw_labels(conditionals(scenarios), np.random.default_rng(7))
+    labels = draw_labels(conditionals(scenarios.features, scenarios.axes), np.random.default_rng(7))
     kept = coherence(scenarios.features, labels) >= min_coherence
     features, labels = scenarios.features[kept], labels[kept]
     axes = {name: value[kept] for name, value in scenarios.axes.items()}
-    prior = conditionals(Scenarios(features=features, axes=axes))
+    prior = conditionals(features, axes)
     given, leaving = accepted(features, labels, prior, min_coherence)
     _, prior_leaving = accepted(features, labels, prior, 0.0)
     return Accepted(features, labels, given, leaving, prior, prior_leaving)
