@@ -187,6 +187,19 @@ def delta_moments(features: Float32, given: Conditionals, leaving: Float64) -> t
     return sign * size, np.abs(sign) * square, given.raised * SHIFT_PROBABILITY * conscious
 
 
+def delta_shares(features: Float32, given: Conditionals, leaving: Float64, sizes: Float64) -> Float64:
+    """The probability [n, 8] that a delta is smaller than `sizes` [n, 8]; not between 0 and 1 for one beyond its ends.
+
+    Args:
+        features, given, leaving: as in `delta_moments`.
+    """
+    low, high, cut = _cuts(features, given)
+    below = (1 - leaving) * (sizes - low) / np.where(cut > low, cut - low, 1)
+    above = 1 - leaving * (high - sizes) / np.where(high > cut, high - cut, 1)
+    inside = (sizes >= low) & (sizes <= high)
+    return np.where(inside, np.where(sizes < cut, below, above), (sizes - low) / (high - low))
+
+
 def _mean_square(low: Float64, high: Float64) -> Float64:
     """The mean of x squared for x uniform in [low, high]."""
     return (low**2 + low * high + high**2) / 3
