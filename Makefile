@@ -109,7 +109,7 @@ evaluate: setup ## Score the exported classifiers on DATA, else on held-out temp
 
 # --- working on the workspace itself ------------------------------------------------------------------------------
 
-.PHONY: test test-engine test-burn coverage lint format typecheck bench clean distclean
+.PHONY: test test-engine test-burn coverage fuzz lint format typecheck bench clean distclean
 
 test: lint typecheck ## Lint, type-check and run the tests
 	$(BIN)/pytest -m "not engine and not burn" $(ARGS)
@@ -123,13 +123,16 @@ test-burn: setup ## Have the character model in burn, all in Rust, read a run, p
 coverage: setup ## Run the tests and list the lines that none of them reaches
 	$(BIN)/pytest -m "not engine and not burn" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
+fuzz: setup ## Try inputs that break things (ARGS="--count 300 --seed 1 --seconds 600" for each of the fuzzers)
+	@for fuzzer in tests/fuzz/fuzz_*.py; do echo "$$fuzzer"; $(BIN)/python "$$fuzzer" $(ARGS) || failed=1; done; exit $${failed:-0}
+
 lint: setup ## Check style, who imports whom, and that what is imported is declared; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 	@for package in schema trainer exporter; do \
 	  $(BIN)/deptry packages/$$package/src --config packages/$$package/pyproject.toml || exit 1; done
-	$(BIN)/deptry tests tests/support scripts benchmarks
+	$(BIN)/deptry tests tests/support tests/fuzz scripts benchmarks
 
 format: setup ## Rewrite the code in the common style
 	$(BIN)/ruff check --fix

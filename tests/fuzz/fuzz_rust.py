@@ -1,6 +1,6 @@
 """Mutates the stand-in's three contract files and runs the drift check over them.
 
-    python -m tests.fuzz.fuzz_rust --count 300 --seed 1
+    python tests/fuzz/fuzz_rust.py --count 300 --seed 1
 
 Whatever is done to the text, the check ends with 0, 1 or 2 within 10 s and without a traceback. Where a value, an order
 or a name of the contract was changed, it does not end with 0 unless it says that it did not see that topic. Where
@@ -17,10 +17,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from schema_fuzzing import Case, Outcome, fuzz
 from storyteller_schema.contract.constants import ENGINE_CONSTANTS
 from storyteller_schema.contract.enums import WIRE_ENUMS
-
-from tests.fuzz.schema_fuzzing import Case, Outcome, fuzz
 
 REFERENCE = Path(__file__).resolve().parents[2] / "rust" / "engine" / "src"
 FILES = ("enums.rs", "event_labels.rs", "feature_schema.rs")

@@ -1,6 +1,6 @@
 """Mutates the committed schema JSON and runs the drift check over it.
 
-    python -m tests.fuzz.fuzz_schema_json --count 300 --seed 1
+    python tests/fuzz/fuzz_schema_json.py --count 300 --seed 1
 
 Whatever is done to the file, the check ends with 0, 1 or 2 within 10 s and without a traceback. Where a value, an order
 or a name of the contract was changed, it does not end with 0 unless it says that it did not see that topic.
@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.schema_fuzzing import Case, Outcome, fuzz
+from schema_fuzzing import Case, Outcome, fuzz
 
 REFERENCE = (files("storyteller_schema.drift") / "reference_schema.json").read_bytes()
 #: Keys whose content is free text, or an input that both sides read: changing it changes no value of the contract.

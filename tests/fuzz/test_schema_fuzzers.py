@@ -11,7 +11,7 @@ from workspace import ROOT
 
 @pytest.mark.parametrize("name", ["fuzz_rust", "fuzz_schema_json"])
 def test_a_few_inputs_hold(name: str) -> None:
-    command = [sys.executable, "-m", f"tests.fuzz.{name}", "--count", "12", "--seed", "7"]
+    command = [sys.executable, f"tests/fuzz/{name}.py", "--count", "12", "--seed", "7"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 inputs" in done.stdout

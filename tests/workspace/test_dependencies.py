@@ -56,7 +56,7 @@ def test_a_dependency_that_nobody_imports_is_found(tmp_path: Path) -> None:
 
 
 def test_the_root_declares_what_the_tests_import() -> None:
-    assert deptry("tests", "tests/support", "scripts", "benchmarks").returncode == 0
+    assert deptry("tests", "tests/support", "tests/fuzz", "scripts", "benchmarks").returncode == 0
 
 
 def test_make_lint_looks_at_every_package() -> None:

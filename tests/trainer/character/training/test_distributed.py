@@ -210,7 +210,18 @@ def test_one_process_that_divides_its_batches_ends_with_the_bits_of_two(
     small_jsonl: Path, start: Start, recipe: str
 ) -> None:
     # Of the default recipe, too, with the dropout that it has no more.
-    arguments = [small_jsonl, "--recipe", recipe, "--dropout", "0.3", "--epochs", "4", *OPTIONS, "--accumulate", "2"]
+    arguments: list[str | Path] = [
+        small_jsonl,
+        "--recipe",
+        recipe,
+        "--dropout",
+        "0.3",
+        "--epochs",
+        "4",
+        *OPTIONS,
+        "--accumulate",
+        "2",
+    ]
     for processes in ("1", "2"):
         process = start(*COMMAND, *arguments, "--processes", processes, "--output-dir", processes)
         _, messages = process.communicate(timeout=PATIENCE)
@@ -284,7 +295,7 @@ def test_nobody_else_is_listened_to_and_nothing_unpickled(
 
 @pytest.mark.slow
 def test_two_processes_end_when_their_launcher_is_killed(small_jsonl: Path, start: Start) -> None:
-    arguments = [small_jsonl, "--recipe", "reference", "--patience", "99999", "--output-dir", "run"]
+    arguments: list[str | Path] = [small_jsonl, "--recipe", "reference", "--patience", "99999", "--output-dir", "run"]
     process = start(*COMMAND, *arguments, *OPTIONS, "--processes", "2", "--epochs", "99999")
     wait_for_epochs(process, "run", 2)
     running = children(process)
