@@ -86,10 +86,13 @@ schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEM
 
 # --- the event and entity classifiers -----------------------------------------------------------------------------
 
-.PHONY: event-data train-events export-events verify-events evaluate
+.PHONY: event-data import-annotations train-events export-events verify-events evaluate
 
 event-data: setup ## Make sample event data: artifacts/data/events.jsonl
 	$(BIN)/generate-event-data $(ARGS)
+
+import-annotations: setup ## Make event data of DATA, annotated with brat, Label Studio, doccano or in IOB2 columns
+	@$(DATA_ARGUMENTS); $(BIN)/import-annotations "$$@" $(ARGS)
 
 train-events: setup ## Train the event and the entity classifier on DATA, the user's own data, or sample data
 	@$(DATA_ARGUMENTS); $(BIN)/train-event-classifier "$$@" --output-dir $(EVENT_RUNS) $(ARGS)

@@ -26,6 +26,7 @@ Handled = Callable[[Any], Any]
 STARTED: dict[str, tuple[tuple[str, ...], str]] = {
     "generate-training-data": ((), "numpy"),
     "generate-event-data": ((), "numpy"),
+    "import-annotations": (("data.jsonl",), "numpy"),
     "storyteller-schema": (("check",), "numpy"),
     "train-character-model": (("data.jsonl",), "torch"),
     "train-event-classifier": (("data.jsonl",), "torch"),

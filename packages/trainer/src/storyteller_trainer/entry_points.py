@@ -7,4 +7,5 @@ from storyteller_schema.common.entry import Entry
 generate_training_data = Entry("storyteller_trainer.commands.generate_training_data")
 generate_event_data = Entry("storyteller_trainer.commands.generate_event_data")
 train_character_model = Entry("storyteller_trainer.commands.train_character_model")
+import_annotations = Entry("storyteller_trainer.commands.import_annotations")
 train_event_classifier = Entry("storyteller_trainer.commands.train_event_classifier")

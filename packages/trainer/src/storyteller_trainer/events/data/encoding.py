@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from storyteller_schema.contract.events import IGNORE_INDEX, MAX_SEQ_LENGTH, EventKind, Span
+from storyteller_schema.contract.events import BIO_LABELS, IGNORE_INDEX, MAX_SEQ_LENGTH, EntityCategory, EventKind, Span
 from storyteller_schema.contract.onnx import PAD_ID
 from storyteller_schema.contract.spans import TextOffsets, assemble_spans, encode_bio
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.data.partial import Choices, annotated_categories, choices, open_labels
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ class Encoded:
     special: list[bool]
     #: The annotated entities, in bytes, those included that the labels cannot express.
     spans: list[Span]
+    #: [tokens, 15] bool, the labels that the annotation leaves open; None where each token has but its own.
+    allowed: NDArray[np.bool_] | None = None
+    #: False where nobody annotated kinds; `kinds` then says nothing.
+    kinds_annotated: bool = True
+    #: The categories that were annotated.
+    categories: frozenset[EntityCategory] = frozenset(EntityCategory)
+    #: The entities that may have several categories.
+    several: Choices = field(default_factory=dict)
+    #: How much the sentence counts in training.
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,21 @@ def encode(examples: Sequence[EventExample], tokenizer: Tokenizer) -> Encodings:
         dropped += marks
         kinds = np.zeros(len(EventKind), np.float32)
         kinds[[kind.position for kind in example.event_kinds]] = 1
-        items.append(Encoded(np.array(encoding.ids, np.int64), kinds, labels, offsets, special, spans))
+        items.append(
+            Encoded(
+                ids=np.array(encoding.ids, np.int64),
+                kinds=kinds,
+                labels=labels,
+                offsets=offsets,
+                special=special,
+                spans=spans,
+                allowed=open_labels(example, labels, offsets),
+                kinds_annotated=example.kinds_annotated,
+                categories=annotated_categories(example),
+                several=choices(example),
+                weight=example.weight,
+            )
+        )
     return Encodings(items, cut_texts, cut_entities, unaligned, dropped)
 
 
@@ -138,10 +164,19 @@ class Batch:
     kinds: Tensor
     #: [B, S] int64, IGNORE_INDEX for padding and special tokens.
     labels: Tensor
+    #: [B, S, 15] bool, the labels that each token may have; None where each has but its own.
+    allowed: Tensor | None = None
+    #: [B] float32, how much each sentence counts; None where all count 1.
+    weights: Tensor | None = None
+    #: [B] float32, the same for the kinds: 0 where they were not annotated.
+    kind_weights: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-        return Batch(*(tensor.to(device) for tensor in vars(self).values()))
+        moved: dict[str, Any] = {
+            name: None if tensor is None else tensor.to(device) for name, tensor in vars(self).items()
+        }
+        return Batch(**moved)
 
 
 def collate(items: Sequence[Encoded], length: int | None = None) -> Batch:
@@ -155,7 +190,29 @@ def collate(items: Sequence[Encoded], length: int | None = None) -> Batch:
         mask[row, : len(item.ids)] = 1
         labels[row, : len(item.ids)] = item.labels
     kinds = np.stack([item.kinds for item in items])
-    return Batch(*(torch.from_numpy(array) for array in (ids, mask, kinds, labels)))
+    weights = np.array([item.weight for item in items], np.float32)
+    kind_weights = weights * np.array([item.kinds_annotated for item in items])
+    return Batch(
+        input_ids=torch.from_numpy(ids),
+        attention_mask=torch.from_numpy(mask),
+        kinds=torch.from_numpy(kinds),
+        labels=torch.from_numpy(labels),
+        allowed=_allowed(items, labels),
+        weights=None if (weights == 1).all() else torch.from_numpy(weights),
+        kind_weights=None if (kind_weights == 1).all() else torch.from_numpy(kind_weights.astype(np.float32)),
+    )
+
+
+def _allowed(items: Sequence[Encoded], labels: NDArray[np.int64]) -> Tensor | None:
+    """[B, S, 15] bool for labels [B, S]; None where no sentence leaves anything open."""
+    if all(item.allowed is None for item in items):
+        return None
+    allowed = np.eye(len(BIO_LABELS), dtype=np.bool_)[np.maximum(labels, 0)]
+    allowed[labels == IGNORE_INDEX] = True
+    for row, item in enumerate(items):
+        if item.allowed is not None:
+            allowed[row, : len(item.ids)] = item.allowed
+    return torch.from_numpy(allowed)
 
 
 #: Batches of similar length are cut from pools of this many batches: enough to find equals, and still mixed.

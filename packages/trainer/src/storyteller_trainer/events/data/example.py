@@ -7,7 +7,7 @@ from storyteller_schema.contract.enums import ActionType
 from storyteller_schema.contract.events import EntityCategory, EntityRole, EventKind, Register
 
 
-class Entity(msgspec.Struct, frozen=True, kw_only=True):
+class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A span of the text that names somebody or something."""
 
     #: Where the span begins and ends (exclusive), in bytes of the text's UTF-8, as the engine's generator counts.
@@ -17,6 +17,8 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     category: EntityCategory
     role: EntityRole
+    #: Other categories that it may have as well, where the annotation does not say which.
+    alternatives: list[EntityCategory] = []
 
 
 class EventExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,7 +27,7 @@ class EventExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     id: str
     text: str
     register: Register
-    #: At least one; the first is the primary kind.
+    #: At least one, the first being the primary kind; empty where kinds were not annotated.
     event_kinds: list[EventKind]
     #: What the sentence's actor does, only where somebody acts.
     action_type: ActionType | None = None
@@ -33,3 +35,10 @@ class EventExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     entities: list[Entity]
     #: The template the text was made from. Only this workspace's sample data has it; the engine's files do not.
     template: str | None = None
+    #: False where nobody looked for kinds. The record then says nothing about them, and trains and judges none.
+    kinds_annotated: bool = True
+    #: The categories that somebody looked for; None for all. Where one is missing here, entities of it may be anywhere
+    #: outside of the annotated ones.
+    categories: list[EntityCategory] | None = None
+    #: How much the sentence counts in training, as a multiple of an ordinary one.
+    weight: float = 1.0

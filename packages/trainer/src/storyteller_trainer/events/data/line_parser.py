@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _ENUMS: dict[str, type[WireEnum]] = {
     "event_kinds": EventKind,
     "action_type": ActionType,
     "category": EntityCategory,
+    "alternatives": EntityCategory,
+    "categories": EntityCategory,
     "role": EntityRole,
 }
 
@@ -100,7 +103,23 @@ def _content_problems(example: EventExample, number: int) -> Iterator[Problem]:
             found=repr(example.text),
             expected="a sentence is expected",
         )
-    if not example.event_kinds:
+    if not example.kinds_annotated and example.event_kinds:
+        yield Problem(
+            line=number,
+            kind=ProblemKind.VALUE,
+            field="kinds_annotated",
+            found="false, and there are event_kinds",
+            expected="one of both has to go",
+        )
+    if not (math.isfinite(example.weight) and example.weight > 0):
+        yield Problem(
+            line=number,
+            kind=ProblemKind.RANGE,
+            field="weight",
+            found=str(example.weight),
+            expected="a finite number above 0 is expected",
+        )
+    if example.kinds_annotated and not example.event_kinds:
         expected = f"one or more of {', '.join(EventKind)} are expected"
         yield Problem(line=number, kind=ProblemKind.EMPTY, field="event_kinds", found="[]", expected=expected)
     order = sorted(range(len(example.entities)), key=lambda index: example.entities[index].start)

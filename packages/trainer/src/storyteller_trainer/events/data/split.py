@@ -113,7 +113,7 @@ def _draw_groups(
     members: dict[str, list[EventExample]] = defaultdict(list)
     for example in examples:
         members[group(example)].append(example)
-    by_kind: dict[EventKind, list[str]] = defaultdict(list)
+    by_kind: dict[EventKind | None, list[str]] = defaultdict(list)
     for key, group_members in members.items():
         by_kind[_usual_kind(group_members)].append(key)
     taken: set[str] = set()
@@ -133,9 +133,10 @@ def _draw_groups(
     return kept, [example for example in examples if group(example) in taken]
 
 
-def _usual_kind(examples: Iterable[EventExample]) -> EventKind:
-    kinds = [example.event_kinds[0] for example in examples]
-    return max(EventKind, key=kinds.count)
+def _usual_kind(examples: Iterable[EventExample]) -> EventKind | None:
+    """None where nobody annotated kinds."""
+    kinds = [example.event_kinds[0] for example in examples if example.event_kinds]
+    return max(EventKind, key=kinds.count) if kinds else None
 
 
 def _draw(seed: int, part: str, key: str) -> bytes:

@@ -46,6 +46,9 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, int]
     #: Records by what only fits their offsets, `bytes` or `characters`; with the rest both readings agree.
     offsets: dict[str, int]
+    #: Examples whose kinds, and examples of which some categories were not annotated.
+    without_kinds: int
+    partly_annotated: int
     #: Whether spans hold their determiners, and the share of spans that begin with one.
     spans: SpanConvention
     determiner_share: float
@@ -71,12 +74,17 @@ def survey(path: StrPath) -> Survey:
         repeated_texts=len(examples) - len({text_key(example.text) for example in examples}),
         several_kinds=sum(len(set(example.event_kinds)) > 1 for example in examples),
         kinds=_counts(EventKind, (kind for example in examples for kind in set(example.event_kinds))),
-        primary_kinds=_counts(EventKind, (example.event_kinds[0] for example in examples)),
+        primary_kinds=_counts(EventKind, (example.event_kinds[0] for example in examples if example.event_kinds)),
         registers=_counts(Register, (example.register for example in examples)),
         entities=len(entities),
         categories=_counts(EntityCategory, (entity.category for entity in entities)),
         roles=_counts(EntityRole, (entity.role for entity in entities)),
         offsets={reading.value: found.readings[reading] for reading in OffsetUnit},
+        without_kinds=sum(not example.kinds_annotated for example in examples),
+        partly_annotated=sum(
+            example.categories is not None and len(set(example.categories)) < len(EntityCategory)
+            for example in examples
+        ),
         spans=determiners.name,
         determiner_share=determiners.share,
         determiners_left_out=determiners.outside,
@@ -106,6 +114,8 @@ def survey_tables(found: Survey) -> list[Table]:
     shape.add_row("entities", f"{found.entities}: {_listed(found.categories)}")
     shape.add_row("roles", _listed(found.roles))
     shape.add_row("offsets that fit only", _listed(found.offsets))
+    partly = f"{found.without_kinds} examples without kinds, {found.partly_annotated} with some categories only"
+    shape.add_row("annotated in part", partly)
     counted = f"{found.determiner_share:.1%} begin with one, {found.determiners_left_out} stand right after one"
     shape.add_row("entity spans", f"{found.spans}: {counted}")
     shape.add_row("repeated", f"{found.repeated_ids} ids, {found.repeated_texts} texts")

@@ -32,33 +32,60 @@ def label_weights(labels: Iterable[NDArray[np.int64]]) -> Tensor:
     return torch.tensor(np.minimum(np.where(counts > 0, weights, np.inf), MAX_LABEL_WEIGHT), dtype=torch.float32)
 
 
-def event_loss(logits: Tensor, kinds: Tensor) -> Tensor:
+def event_loss(logits: Tensor, kinds: Tensor, sentences: Tensor | None = None) -> Tensor:
     """Binary cross-entropy with logits, the mean over sentences and kinds.
 
     Args:
         logits: [B, K].
         kinds: [B, K] float, 1 where the kind holds.
+        sentences: [B] float, what each sentence counts in the mean; None for 1.
 
     Returns:
-        A scalar.
+        A scalar; 0 when no sentence counts.
     """
-    return functional.binary_cross_entropy_with_logits(logits, kinds)
+    if sentences is None:
+        return functional.binary_cross_entropy_with_logits(logits, kinds)
+    each = functional.binary_cross_entropy_with_logits(logits, kinds, reduction="none").mean(dim=1)
+    return (each * sentences).sum() / sentences.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
 
-def ner_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def ner_loss(
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    allowed: Tensor | None = None,
+    sentences: Tensor | None = None,
+) -> Tensor:
     """Cross-entropy weighted by label, the weighted mean over labelled tokens: `sum(w[y] * -log p[y]) / sum(w[y])`.
+
+    Where the annotation leaves several labels open, p[y] is the sum of the probabilities of all of them: the marginal
+    likelihood of what is known. With one label a token that is the plain cross-entropy.
 
     Args:
         logits: [B, S, L].
-        labels: [B, S] int64; IGNORE_INDEX is left out.
+        labels: [B, S] int64; IGNORE_INDEX is left out. The label by which a token is weighed.
         weights: [L].
+        allowed: [B, S, L] bool, at least one for each token; None where each token has but its label.
+        sentences: [B] float, by which the weights of a sentence's tokens are multiplied; None for 1.
 
     Returns:
         A scalar; 0 when no token is labelled.
     """
-    if not bool((labels != IGNORE_INDEX).any()):
+    there = labels != IGNORE_INDEX
+    if not bool(there.any()):
         return logits.sum() * 0.0
-    return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORE_INDEX)
+    if allowed is None and sentences is None:
+        return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORE_INDEX)
+    log_p = functional.log_softmax(logits, dim=-1)
+    own = labels.clamp(min=0)
+    if allowed is None:
+        likelihood = log_p.gather(-1, own.unsqueeze(-1)).squeeze(-1)
+    else:
+        likelihood = log_p.masked_fill(~allowed, -torch.inf).logsumexp(dim=-1)
+    share = weights[own] * there
+    if sentences is not None:
+        share = share * sentences.unsqueeze(-1)
+    return -(share * likelihood).sum() / share.sum()
 
 
 def task_losses(logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
@@ -70,7 +97,7 @@ def task_losses(logits: Mapping[str, Tensor], batch: Batch, weights: Tensor) -> 
     """
     losses = {}
     if "event" in logits:
-        losses["event"] = event_loss(logits["event"], batch.kinds)
+        losses["event"] = event_loss(logits["event"], batch.kinds, batch.kind_weights)
     if "ner" in logits:
-        losses["ner"] = ner_loss(logits["ner"], batch.labels, weights)
+        losses["ner"] = ner_loss(logits["ner"], batch.labels, weights, batch.allowed, batch.weights)
     return losses

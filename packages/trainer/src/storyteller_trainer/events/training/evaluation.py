@@ -12,6 +12,7 @@ from storyteller_schema.contract.events import Span
 from storyteller_schema.contract.spans import decode_spans
 
 from storyteller_trainer.events.data.encoding import Encoded, collate, evaluation_order
+from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.model.classifiers import Model, named_logits
 from storyteller_trainer.events.model.losses import task_losses
 from storyteller_trainer.events.model.metrics import Scores, entity_scores, event_scores, predicted_kinds
@@ -73,8 +74,12 @@ def evaluate(model: Model, items: Sequence[Encoded], device: torch.device, label
                 spans[row] = decode_spans(row_logits[: len(item.ids)], item.offsets, item.special)
     model.train(was_training)
     annotated = np.stack([item.kinds for item in items]) > 0
+    known = np.array([item.kinds_annotated for item in items])
+    pairs = [
+        comparable(item.spans, found, item.categories, item.several) for item, found in zip(items, spans, strict=True)
+    ]
     return Evaluation(
         losses={name: total / len(items) for name, total in sums.items()},
-        events=event_scores(annotated, kinds) if "event" in tasks else None,
-        entities=entity_scores([item.spans for item in items], spans) if "ner" in tasks else None,
+        events=event_scores(annotated[known], kinds[known]) if "event" in tasks else None,
+        entities=entity_scores([gold for gold, _ in pairs], [found for _, found in pairs]) if "ner" in tasks else None,
     )

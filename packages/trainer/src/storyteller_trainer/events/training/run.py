@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
+from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.events.data.dataset import EventDataset
 from storyteller_trainer.events.data.encoding import Encodings, encode
@@ -90,7 +91,8 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
         encoder = load_encoder(name)
         parts = split(dataset.examples, recipe.split, recipe.seed)
         examples = {part.name: getattr(parts, part.name) for part in fields(parts)}
-        encodings = {part: encode(members, encoder.tokenizer) for part, members in examples.items()}
+        useful = {part: _annotated(members, request.task, part) for part, members in examples.items()}
+        encodings = {part: encode(members, encoder.tokenizer) for part, members in useful.items()}
         data = TrainingData(encodings["train"].items, encodings["validation"].items)
         trainer = Trainer(request.task, recipe, encoder, data, device)
         state = RunState(
@@ -142,6 +144,27 @@ def _facts(
         skeletons={part: len({split_group(example) for example in members}) for part, members in examples.items()},
         notices=[f"{part}: {notice}" for part, encoded in encodings.items() for notice in encoded.notices()],
     )
+
+
+def _annotated(examples: Sequence[EventExample], task: Task, part: str) -> Sequence[EventExample]:
+    """The examples that say something about what the task learns.
+
+    Raises:
+        StorytellerError: there are none.
+    """
+    found = [
+        example
+        for example in examples
+        if (task.finds_events and example.kinds_annotated)
+        or (task.finds_entities and (example.categories is None or example.categories or example.entities))
+    ]
+    if not found:
+        what = "kinds" if task is Task.EVENT else "entities"
+        raise StorytellerError(
+            f"task {task}: none of the {len(examples)} examples in the {part} part has its {what} annotated; train on "
+            "more data beside them, or leave the task out"
+        )
+    return found
 
 
 def _rescue(folder: Path, trainer: Trainer, family: str) -> str:

@@ -1,0 +1,1 @@
+"""Annotations that people make with other tools, to event data and back."""
