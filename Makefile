@@ -86,7 +86,7 @@ schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEM
 
 # --- the event and entity classifiers -----------------------------------------------------------------------------
 
-.PHONY: event-data import-annotations train-events export-events verify-events evaluate
+.PHONY: event-data import-annotations train-events export-events verify-events evaluate annotate-text
 
 event-data: setup ## Make sample event data: artifacts/data/events.jsonl
 	$(BIN)/generate-event-data $(ARGS)
@@ -109,6 +109,9 @@ verify-events: setup ## Check the folder event_classifier: interface, completene
 
 evaluate: setup ## Score the exported classifiers on DATA, else on held-out templates, unseen skeletons and prose
 	$(BIN)/evaluate-classifier $(if $(OUT),"$$OUT/event_classifier") $(if $(DATA),"$$DATA",--held-out $(EVENT_RUNS) --prose) $(ARGS)
+
+annotate-text: setup ## Choose the sentences of DATA (texts) that are most worth annotating, as tasks with suggestions
+	@$(DATA_ARGUMENTS); $(BIN)/annotate-text "$$@" $(if $(OUT),--models "$$OUT") $(ARGS)
 
 # --- working on the workspace itself ------------------------------------------------------------------------------
 

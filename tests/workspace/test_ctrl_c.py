@@ -33,6 +33,7 @@ STARTED: dict[str, tuple[tuple[str, ...], str]] = {
     "export-character-model": (("runs/event",), "torch"),
     "export-event-classifier": (("runs",), "torch"),
     "verify-onnx": (("model.onnx",), "onnx"),
+    "annotate-text": (("data.jsonl", "--models", "runs"), "torch"),
     "evaluate-classifier": (("runs", "data.jsonl"), "torch"),
 }
 
@@ -40,7 +41,13 @@ STARTED: dict[str, tuple[tuple[str, ...], str]] = {
 @pytest.fixture
 def files(tmp_path: Path) -> None:
     """What looks right until it is read."""
-    for name in ("data.jsonl", "model.onnx", "runs/event/best.safetensors", "runs/ner/best.safetensors"):
+    for name in (
+        "data.jsonl",
+        "model.onnx",
+        "runs/event/best.safetensors",
+        "runs/ner/best.safetensors",
+        "runs/event_classifier/x",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}\n")

@@ -7,4 +7,5 @@ from storyteller_schema.common.entry import Entry
 export_character_model = Entry("storyteller_exporter.commands.export_character_model")
 verify_onnx = Entry("storyteller_exporter.commands.verify_onnx")
 export_event_classifier = Entry("storyteller_exporter.commands.export_event_classifier")
+annotate_text = Entry("storyteller_exporter.commands.annotate_text")
 evaluate_classifier = Entry("storyteller_exporter.commands.evaluate_classifier")

@@ -25,8 +25,8 @@ def f1_scores(predict: Predictor, sentences: Sequence[Encoded], task: Task) -> d
     """Macro F1 of the event kinds and F1 of exact entity spans, read as the engine reads them, a sentence a call."""
     kinds, spans = [], []
     ids = [sentence.ids[None] for sentence in sentences]
-    found = predict([{"input_ids": each, "attention_mask": np.ones_like(each)} for each in ids])
-    for sentence, by_name in zip(sentences, found, strict=True):
+    outcomes = predict([{"input_ids": each, "attention_mask": np.ones_like(each)} for each in ids])
+    for sentence, by_name in zip(sentences, outcomes, strict=True):
         outputs = list(by_name.values())
         if task.finds_events:
             kinds.append(predicted_kinds(outputs[0][0]))

@@ -22,6 +22,7 @@ TARGETS = {
     "import-annotations": "import-annotations",
     "train-event-classifier": "train-events",
     "export-event-classifier": "export-events",
+    "annotate-text": "annotate-text",
     "evaluate-classifier": "evaluate",
 }
 
