@@ -63,7 +63,7 @@ lock-check: | $(OWN_UV) ## List the versions that are newer than the lock; for m
 
 # --- the character model ------------------------------------------------------------------------------------------
 
-.PHONY: data train export verify schema-check
+.PHONY: data train export verify evaluate-character schema-check
 
 data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
@@ -80,6 +80,9 @@ export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character m
 
 verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
 	$(BIN)/verify-onnx --checkpoint $(CHARACTER_RUN) $(CHECKED_PLACE) $(ARGS)
+
+evaluate-character: setup $(CHARACTER_RUN)/best.safetensors ## Score the trained character model on DATA, else on what it held out
+	$(BIN)/evaluate-character-model $(CHARACTER_RUN) $(if $(DATA),"$$DATA") $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
 	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)

@@ -35,6 +35,7 @@ STARTED: dict[str, tuple[tuple[str, ...], str]] = {
     "verify-onnx": (("model.onnx",), "onnx"),
     "annotate-text": (("data.jsonl", "--models", "runs"), "torch"),
     "evaluate-classifier": (("runs", "data.jsonl"), "torch"),
+    "evaluate-character-model": (("runs/event", "data.jsonl"), "torch"),
 }
 
 

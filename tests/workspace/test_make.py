@@ -101,7 +101,7 @@ def test_evaluate_takes_the_folder_in_out(bin_folder: Path, tmp_path: Path) -> N
     assert f"{tmp_path}/my out/event_classifier" in arguments(bin_folder, "evaluate", f"OUT={tmp_path}/my out")
 
 
-@pytest.mark.parametrize("target", ["verify", "verify-events", "evaluate"])
+@pytest.mark.parametrize("target", ["verify", "verify-events", "evaluate", "evaluate-character"])
 def test_data_of_the_checks_may_hold_blanks(bin_folder: Path, tmp_path: Path, target: str) -> None:
     assert f"{tmp_path}/my data.jsonl" in arguments(bin_folder, target, f"DATA={tmp_path}/my data.jsonl")
 

@@ -15,7 +15,8 @@ from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file
 from storyteller_trainer.runs.run_files import BEST
 
-from storyteller_exporter.events.folder import require_models
+from storyteller_exporter.commands.places import evaluation_output, evaluation_output_option, write_evaluation
+from storyteller_exporter.events.folder import require_folder_of, require_models
 
 if TYPE_CHECKING:
     from storyteller_exporter.evaluate.evaluation import EvaluationReport
@@ -75,8 +76,9 @@ if TYPE_CHECKING:
     "whose offsets are bytes.",
     section="What comes out",
 )
+@evaluation_output_option(section="What comes out")
 @json_option
-def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **options: Any) -> None:
+def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, output: Path | None, **options: Any) -> None:
     """Score exported event models on annotated sentences, run and read as the engine does it.
 
     MODEL_DIR is the folder with event_classifier.onnx, ner_classifier.onnx and tokenizer.json, or with
@@ -100,6 +102,9 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
     if (runs := options["held_out"]) is not None and not list(runs.glob(f"*/{BEST}")):
         found = f"{runs / 'event' / BEST}: there is no trained model"
         raise WrongValue(f"{found}; name the folder of runs that the models were exported from", "held_out")
+    if output is not None:
+        with judging("output"):
+            require_folder_of(output)
     report = evaluate_folder(folder, data, predictions=predictions, **options)
     if as_json:
         import msgspec
@@ -110,6 +115,7 @@ def main(paths: tuple[Path, ...], as_json: bool, predictions: Path | None, **opt
             from storyteller_exporter.evaluate.tables import show
 
         show(report)
+    write_evaluation(report, evaluation_output(output, folder, model_path()))
 
 
 def evaluate_folder(

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import click
-from storyteller_schema.common.options import OUTPUT_FOLDER, option
+from storyteller_schema.common.console import err
+from storyteller_schema.common.files import write_atomic
+from storyteller_schema.common.options import OUTPUT_FILE, OUTPUT_FOLDER, option
 from storyteller_schema.common.settings import model_path
 
 #: The folder, inside that of the models, of those with eight-bit weights. They have the engine's names there, so that
@@ -53,3 +55,39 @@ def refuse_both(named: Path | None, name: str, **others: object) -> None:
     given = [f"--{option}" for option, value in others.items() if value]
     if named is not None and given:
         raise click.UsageError(f"{name} {named} says where already; leave it out, or {' and '.join(given)}")
+
+
+#: The name of an evaluation beside the files that it is about.
+EVALUATION = "evaluation.json"
+evaluation_output_option = partial(
+    option,
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    help=f"Where what is printed is kept as JSON [default: {EVALUATION} beside the models, if they lie in the usual "
+    "folder].",
+)
+
+
+def evaluation_output(named: Path | None, model: Path, models: Path) -> Path | None:
+    """Where an evaluation is kept: where the user says, else beside a model in the usual folder, else nowhere."""
+    if named is not None or not is_own(model, models):
+        return named
+    return (model if model.is_dir() else model.parent) / EVALUATION
+
+
+def write_evaluation(report: object, target: Path | None) -> None:
+    """Keeps an evaluation as JSON, and says where, or what would keep it.
+
+    Raises:
+        StorytellerError: it cannot be written.
+    """
+    if target is None:
+        err.print("the evaluation is not kept: --output FILE keeps it")
+        return
+    import json
+
+    import msgspec
+
+    write_atomic(target, json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False) + "\n")
+    err.print(f"evaluation: {target}")

@@ -55,7 +55,9 @@ def show(report: EvaluationReport) -> None:
 
 def comparison_table(report: EvaluationReport) -> Table:
     """The sets side by side: headlines, then F1 for every class."""
-    table = _table("", title="side by side: F1 (of how many annotated), and share of sentences with everything right")
+    table = sided_table(
+        "", title="side by side: F1 (of how many annotated), and share of sentences with everything right"
+    )
     for found in report.sets:
         table.add_column(found.name, justify="right")
     table.add_row("sentences", *(f"{found.sentences:,}" for found in report.sets))
@@ -84,7 +86,7 @@ def details(found: SetReport) -> Iterator[Table]:
 
 def score_table(title: str, scores: Scores) -> Table:
     """Precision, recall, F1 and support of every class, and the averages."""
-    table = _table(title, "precision", "recall", "F1", "support")
+    table = sided_table(title, "precision", "recall", "F1", "support")
 
     def add(name: str, score: Score) -> None:
         table.add_row(name, f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}", f"{score.support:,}")
@@ -97,11 +99,16 @@ def score_table(title: str, scores: Scores) -> Table:
     return table
 
 
-def confusion_table(corner: str, confusion: Confusion, title: str) -> Table:
-    """The counts, a dot for 0. Columns that have a row of their own go by its number, so that all fit."""
+def confusion_table(corner: str, confusion: Confusion, title: str, *, last_is_extra: bool = True) -> Table:
+    """The counts, a dot for 0. Columns that have a row of their own go by its number, so that all fit.
+
+    Args:
+        last_is_extra: the last column is no class.
+    """
     columns = list(next(iter(confusion.values())))
-    numbers = {row: str(number) for number, row in enumerate(confusion, start=1) if row in columns[:-1]}
-    table = _table(corner, *(numbers.get(column, column) for column in columns), title=title)
+    classes = columns[:-1] if last_is_extra else columns
+    numbers = {row: str(number) for number, row in enumerate(confusion, start=1) if row in classes}
+    table = sided_table(corner, *(numbers.get(column, column) for column in columns), title=title)
     for row, counts in confusion.items():
         table.add_row(f"{numbers.get(row, ' ')} {row}", *(str(count) if count else "·" for count in counts.values()))
     return table
@@ -113,7 +120,7 @@ def latency_table(latency: Latency) -> Table:
         f"latency: {latency.sentences:,} sentences, one a call, median {latency.tokens:g} tokens, "
         f"{latency.threads} {'thread' if latency.threads == 1 else 'threads'}; time in ONNX Runtime, all files"
     )
-    table = _table("", "p50 ms", "p99 ms", "sentences/s", title=title)
+    table = sided_table("", "p50 ms", "p99 ms", "sentences/s", title=title)
     for name, timing in (("padded to 128", latency.fixed), ("own length", latency.dynamic)):
         table.add_row(name, f"{timing.p50_ms:.2f}", f"{timing.p99_ms:.2f}", f"{timing.sentences_per_second:.1f}")
     table.add_row("ratio of the medians", f"{latency.ratio:.2f}", "", "")
@@ -139,7 +146,8 @@ def mistake_lines(mistakes: list[Mistake]) -> Iterator[str]:
             yield f"   predicted  {mistake.predicted}"
 
 
-def _table(corner: str, *columns: str, title: str | None = None) -> Table:
+def sided_table(corner: str, *columns: str, title: str | None = None) -> Table:
+    """An empty table: names to the left, figures to the right."""
     table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column(corner)
     for column in columns:

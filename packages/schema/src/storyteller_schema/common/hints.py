@@ -24,6 +24,7 @@ TARGETS = {
     "export-event-classifier": "export-events",
     "annotate-text": "annotate-text",
     "evaluate-classifier": "evaluate",
+    "evaluate-character-model": "evaluate-character",
 }
 
 
