@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from storyteller_schema.common.console import command, err, out, print_json
@@ -33,6 +33,9 @@ from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import CHARACTER_RUN
 from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_character_file
+
+if TYPE_CHECKING:
+    from storyteller_trainer.character.data.dataset import CharacterDataset
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "low_fantasy_folklore.jsonl"
@@ -179,9 +182,11 @@ def notify(line: str) -> None:
 
 def _validate(places: tuple[Path, ...], as_json: bool) -> None:
     with ending_at_once():
+        from storyteller_trainer.character.data.data_warnings import DataWatch
         from storyteller_trainer.character.data.survey import survey, survey_tables
+        from storyteller_trainer.character.rules.conditionals import NEVER_DRAWN
 
-    found = survey(find_shards(places), notify)
+    found = survey(find_shards(places), DataWatch(NEVER_DRAWN), notify)
     if as_json:
         import msgspec
 
@@ -193,6 +198,8 @@ def _validate(places: tuple[Path, ...], as_json: bool) -> None:
             out.print(f"... and {found.problems - len(found.first_problems)} more")
         for table in survey_tables(found):
             out.print(table)
+        for warning in found.warnings:
+            out.print(f"{'warning' if warning.serious else 'note'}: {warning.text}")
     if found.problems or not found.examples:
         raise click.exceptions.Exit(1)
 
@@ -260,6 +267,8 @@ def _train(
             distributed.describe(describe_device(place)),
         ):
             say(line)
+        if distributed.is_leader():
+            _warn(dataset, say)
         try:
             summary = train_character_model(
                 dataset,
@@ -287,6 +296,22 @@ def _train(
         out.print(table)
     for line in closing_lines(summary):
         out.print(line)
+
+
+def _warn(dataset: CharacterDataset, say: Callable[[str], None]) -> None:
+    """Says what is suspicious about the data, as far as an evenly spaced part of it shows."""
+    import numpy as np
+
+    from storyteller_trainer.character.data.data_warnings import LOOKED_AT, DataWatch
+    from storyteller_trainer.character.rules.conditionals import NEVER_DRAWN
+
+    watch = DataWatch(NEVER_DRAWN)
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).round().astype(np.intp))
+    watch.add(np.asarray(dataset.features[rows]), np.asarray(dataset.labels[rows]))
+    looked = "" if len(rows) == len(dataset) else f" (of {len(rows):,} examples that were looked at)"
+    for warning in watch.warnings(dataset.cell_names):
+        if warning.serious:
+            say(f"Warning: {warning.text}{looked}")
 
 
 def _ignore(line: str) -> None:

@@ -15,6 +15,7 @@ from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.chunks import Chunk, count_duplicates, count_elsewhere, gather
+from storyteller_trainer.character.data.data_warnings import DataWarning, DataWatch
 from storyteller_trainer.character.data.dataset import read_chunks
 from storyteller_trainer.character.data.violations import Floats
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, without_copies
@@ -46,14 +47,19 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     numbers: dict[str, tuple[float, float, float]]
     #: Feature region to the mean number of slots that are not all zero, and the number of slots it has.
     filled_slots: dict[str, tuple[float, int]]
+    #: What is suspicious about the sound examples.
+    warnings: list[DataWarning]
 
 
-def survey(files: Iterable[StrPath], notify: Callable[[str], None] = lambda line: None) -> Survey:
+def survey(
+    files: Iterable[StrPath], watch: DataWatch | None = None, notify: Callable[[str], None] = lambda line: None
+) -> Survey:
     """Reads all of the training files, sound or not; the cache is neither used nor filled.
 
     Of the examples only the labels are kept in memory, 168 bytes each.
 
     Args:
+        watch: is shown every sound example; None warns of nothing.
         notify: called with lines for the user.
 
     Raises:
@@ -74,6 +80,8 @@ def survey(files: Iterable[StrPath], notify: Callable[[str], None] = lambda line
     def keep(features: Floats, labels: Floats) -> None:
         kept.append(labels)
         slots.update(_filled(features))
+        if watch is not None:
+            watch.add(features, labels)
 
     keys = gather(chunks(), keep)
     values = np.concatenate(kept)
@@ -109,6 +117,7 @@ def survey(files: Iterable[StrPath], notify: Callable[[str], None] = lambda line
         filled_slots={
             region.name: (slots[region.name] / len(values), region.slots) for region in FEATURES.regions if some
         },
+        warnings=[] if watch is None else watch.warnings(keys.cell_names),
     )
 
 

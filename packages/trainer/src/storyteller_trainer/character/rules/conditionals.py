@@ -112,6 +112,17 @@ LOWERED: dict[EmotionalRegister, tuple[Primary, ...]] = {
     EmotionalRegister.GUARDED: (Primary.JOY,),
 }
 
+#: Classes and numbers that no label of the engine's own data has.
+NEVER_DRAWN = frozenset(
+    {
+        "action.target_index",
+        "speech.register[Internal]",
+        "thought.awareness[Structural]",
+        *(f"emotion.intensity_delta[{primary}]" for primary in ("Sadness", "Disgust")),
+        *(f"emotion.awareness_shift[{primary}]" for primary in ("Sadness", "Disgust")),
+    }
+)
+
 R = TypeVar("R", bound=WireEnum)
 C = TypeVar("C", bound=WireEnum)
 
