@@ -4,6 +4,8 @@
 #   DATA    a JSONL file to train on or to evaluate, or several (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
 #   ARGS    more options, passed through to the command of the one target that is asked for
+#   RUN     the run that a page is written about, or that is promoted
+#   RUNS    two runs or ONNX files, divided by a blank, to compare
 #   NPROC   how many processes train the character model together (default: 1)
 #   PYTHON  the interpreter of the virtual environment (default: what uv finds, 3.11 to 3.14)
 #   UV      the uv to use (default: the one on PATH, else one is installed into .uv/)
@@ -13,11 +15,13 @@
 .NOTPARALLEL:
 
 # Handed to the recipes as variables of the shell: there, a blank or a quote in a name is a character like any other.
-export DATA OUT RUST_REPO SCHEMA_JSON
+export DATA OUT RUN RUNS RUST_REPO SCHEMA_JSON
 # What the commands say to type next is then a line for make.
 export STORYTELLER_MAKE = $(MAKE)
 DATA ?=
 OUT ?=
+RUN ?=
+RUNS ?=
 ARGS ?=
 NPROC ?=
 PYTHON ?= python3
@@ -63,7 +67,7 @@ lock-check: | $(OWN_UV) ## List the versions that are newer than the lock; for m
 
 # --- the character model ------------------------------------------------------------------------------------------
 
-.PHONY: data train export verify evaluate-character schema-check
+.PHONY: data train export verify evaluate-character report compare promote schema-check
 
 data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
@@ -83,6 +87,15 @@ verify: setup ## Check character_predictor.onnx: interface, completeness, parity
 
 evaluate-character: setup $(CHARACTER_RUN)/best.safetensors ## Score the trained character model on DATA, else on what it held out
 	$(BIN)/evaluate-character-model $(CHARACTER_RUN) $(if $(DATA),"$$DATA") $(ARGS)
+
+report: setup ## Write one page about a run, for a browser: RUN=folder (default: the character model's last run)
+	$(BIN)/write-report $(if $(RUN),"$$RUN",$(CHARACTER_RUN)) $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA") $(ARGS)
+
+compare: setup ## Say whether the second of two models is better: RUNS="first second", runs or ONNX files
+	@set -- $$RUNS; $(BIN)/compare-models "$$@" $(if $(DATA),--data "$$DATA") $(ARGS)
+
+promote: setup ## Give the engine the model of RUN if it passes and is not worse than what it has; ARGS=--rollback undoes it
+	$(BIN)/promote-model $(if $(findstring --rollback,$(ARGS)),,$(if $(RUN),"$$RUN",$(CHARACTER_RUN)) $(if $(DATA),--data "$$DATA")) $(if $(OUT),--models "$$OUT") $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
 	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)

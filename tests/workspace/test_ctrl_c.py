@@ -36,6 +36,9 @@ STARTED: dict[str, tuple[tuple[str, ...], str]] = {
     "annotate-text": (("data.jsonl", "--models", "runs"), "torch"),
     "evaluate-classifier": (("runs", "data.jsonl"), "torch"),
     "evaluate-character-model": (("runs/event", "data.jsonl"), "torch"),
+    "write-report": (("runs/event",), "matplotlib"),
+    "compare-models": (("model.onnx", "runs/event"), "torch"),
+    "promote-model": (("runs/event",), "torch"),
 }
 
 

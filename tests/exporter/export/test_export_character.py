@@ -55,7 +55,11 @@ def test_file_is_one_complete_opset_18_file(exported: Path) -> None:
     assert opset(model) == 18
     assert model.ir_version == 8
     assert external_files(model) == []
-    assert sorted(path.name for path in exported.parent.iterdir()) == [exported.name, "verification.json"]
+    assert sorted(path.name for path in exported.parent.iterdir()) == [
+        "MODEL_CARD.md",
+        exported.name,
+        "verification.json",
+    ]
     assert PARAMETERS * 4 < exported.stat().st_size < 1_700_000
 
 

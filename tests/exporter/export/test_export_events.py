@@ -75,7 +75,7 @@ def traced(event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_folder_holds_what_the_engine_loads(event_folder: Path) -> None:
-    assert sorted(path.name for path in event_folder.iterdir()) == [*FILES, "verification.json"]
+    assert sorted(path.name for path in event_folder.iterdir()) == ["MODEL_CARD.md", *FILES, "verification.json"]
     for name, axes in (
         ("event_classifier.onnx", ["batch", 8]),
         ("ner_classifier.onnx", ["batch", "sequence", 15]),
@@ -320,7 +320,7 @@ def test_int8_files_that_nothing_judges_are_refused(make_event_run: Callable[...
     assert [path.name for path in folder.iterdir()] == ["failed-export"]
     allowed = CliRunner().invoke(main, [*arguments, "--allow-unjudged"])
     assert allowed.exit_code == 0, allowed.output
-    assert sorted(path.name for path in folder.iterdir()) == [*FILES, "verification.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["MODEL_CARD.md", *FILES, "verification.json"]
     assert not (tmp_path / "models" / "event_classifier").exists()
     # The same options find it again.
     options = ["--events", "--int8", "--models", str(tmp_path / "models"), "--checkpoint", str(tmp_path / "runs")]
@@ -388,11 +388,11 @@ def test_old_folder_survives_a_failed_export(event_runs: Path, tmp_path: Path, m
         FILES, "the good one"
     )
     kept = folder / "failed-export"
-    assert sorted(path.name for path in kept.iterdir()) == [*FILES, "verification.json"]
+    assert sorted(path.name for path in kept.iterdir()) == ["MODEL_CARD.md", *FILES, "verification.json"]
     # The next export that succeeds replaces all of them and clears the failed one away.
     monkeypatch.setattr(Sandbox, "ask", genuine)
     export_events(event_runs, folder)
-    assert sorted(path.name for path in folder.iterdir()) == [*FILES, "verification.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["MODEL_CARD.md", *FILES, "verification.json"]
     assert "the good one" not in {path.read_text(errors="ignore") for path in folder.iterdir()}
 
 

@@ -10,3 +10,6 @@ export_event_classifier = Entry("storyteller_exporter.commands.export_event_clas
 annotate_text = Entry("storyteller_exporter.commands.annotate_text")
 evaluate_classifier = Entry("storyteller_exporter.commands.evaluate_classifier")
 evaluate_character_model = Entry("storyteller_exporter.commands.evaluate_character_model")
+write_report = Entry("storyteller_exporter.commands.write_report")
+compare_models = Entry("storyteller_exporter.commands.compare_models")
+promote_model = Entry("storyteller_exporter.commands.promote_model")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
@@ -17,6 +19,14 @@ TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
 ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
 #: Rows of training data by which the weights of an int8 file were rounded; 0 where there were none.
 ROUNDED_BY = f"{metadata_props.PREFIX}rounded_by_rows"
+#: The recipe, as JSON; its `val_fraction` and `seed` say which examples were held out.
+RECIPE = f"{metadata_props.PREFIX}recipe"
+#: What the model was trained on, as JSON: names of files, numbers of examples and cells.
+DATA = f"{metadata_props.PREFIX}data"
+#: How good the float32 weights are, as JSON: losses and accuracies beside what is possible, and on what they stand.
+SCORES = f"{metadata_props.PREFIX}scores"
+#: Slices in which the model is clearly worse than elsewhere, as JSON.
+WEAK_SLICES = f"{metadata_props.PREFIX}weak_slices"
 #: What raises ValueError for a note that has not the form it should have.
 NOTES: Notes = {
     EPOCH: whole,
@@ -24,10 +34,13 @@ NOTES: Notes = {
     TRAINED_WITH: json_object,
     ALIGNED: one_of("true", "false"),
     ROUNDED_BY: whole,
+    RECIPE: json_object,
+    DATA: json_object,
+    SCORES: json_object,
 }
 
 
-def is_aligned(metadata: dict[str, str]) -> bool:
+def is_aligned(metadata: Mapping[str, str]) -> bool:
     """Whether a file's notes say that its binary outputs were shifted."""
     return metadata.get(ALIGNED) == "true"
 
@@ -57,3 +70,18 @@ def decoding_rules(align_thresholds: bool) -> dict[str, Any]:
             elif field.kind is Kind.BINARY:
                 rules[name] = f"true when the raw value is above {BINARY_CUT}"
     return rules
+
+
+class SplitNotes(NamedTuple):
+    """How the training data was divided, so that what was held out can be found again."""
+
+    fraction: float
+    seed: int
+
+
+def split_of(config: Mapping[str, Any] | None, metadata: Mapping[str, str]) -> SplitNotes | None:
+    """From a checkpoint's recipe, else from a file's notes; None where neither says it."""
+    found = config if config is not None else json.loads(metadata.get(RECIPE, "{}"))
+    if not {"val_fraction", "seed"} <= found.keys():
+        return None
+    return SplitNotes(float(found["val_fraction"]), int(found["seed"]))

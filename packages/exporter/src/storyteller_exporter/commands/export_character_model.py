@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from storyteller_schema.common.console import command, out, print_json
+from storyteller_schema.common.console import command, err, out, print_json
 from storyteller_schema.common.ctrl_c import ending_at_once
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 from storyteller_schema.contract.onnx import CHARACTER
@@ -70,7 +70,10 @@ def main(
         from rich.table import Table
 
         from storyteller_exporter.export.character import export_character
+        from storyteller_exporter.export.promotion import concerns
 
+    for concern in concerns(checkpoint, target, data):
+        err.print(f"Warning: {concern}")
     report = export_character(
         checkpoint,
         target,

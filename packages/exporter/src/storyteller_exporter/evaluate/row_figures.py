@@ -75,7 +75,7 @@ def hits(raw: Floats, labels: Floats) -> dict[str, tuple[Bools, Bools]]:
     for name in JUDGED:
         wanted = labels[:, PREDICTIONS.span(name)]
         if wanted.shape[1] > 1:
-            known = wanted.any(axis=1)
+            known = np.asarray(wanted.any(axis=1))
             found[name] = known, known & (wanted.argmax(axis=1) == decoded[name])
         else:
             value = wanted[:, 0]

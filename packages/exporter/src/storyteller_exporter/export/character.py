@@ -17,6 +17,7 @@ from storyteller_exporter.character.file_metadata import (
     ALIGNED,
     EPOCH,
     LOSS,
+    RECIPE,
     ROUNDED_BY,
     TRAINED_WITH,
     decoding_rules,
@@ -27,9 +28,11 @@ from storyteller_exporter.character.rounding import ROWS, round_model, store
 from storyteller_exporter.checks.spine import verify_as
 from storyteller_exporter.checks.verification_report import Verdict
 from storyteller_exporter.export.delivery import deliver, staging
+from storyteller_exporter.export.score_notes import score_notes
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import opset, write_model
 from storyteller_exporter.onnx.torch_export import export_module
+from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.sandbox.limits import UNLIMITED
 from storyteller_exporter.verify.files import REPORT_NAME
 
@@ -67,7 +70,7 @@ def export_character(
     """Writes the ONNX file of a checkpoint: one complete file, opset 18, any batch size.
 
     The file is written aside and verified as `verify-onnx` does it. Only when it passes does it take the place of an
-    old one, with the report beside it.
+    old one, with the report and a model card beside it.
 
     Args:
         checkpoint: a run folder, whose best is taken, or one checkpoint file.
@@ -87,12 +90,12 @@ def export_character(
     source = load_checkpoint(checkpoint)
     model = aligned(source.model) if align_thresholds else source.model
     precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
-    metadata = _metadata(source, precision, align_thresholds)
     place_of(output)
     given = find_data(None if data is None else Path(data), source)
     if data is not None and given.found is None:
         raise StorytellerError(given.missing)
     with staging(output.parent) as stage:
+        metadata = _metadata(source, precision, align_thresholds) | score_notes(source, given.found)
         # Two rows: PyTorch takes an axis of length 1 for a fixed one.
         graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)
         if int8:
@@ -106,6 +109,8 @@ def export_character(
             limits=UNLIMITED,
         )
         verification.file = str(output)
+        about = CardFile(output.name, size, verification.sha256, metadata)
+        (stage / MODEL_CARD).write_text(model_card([about]), encoding="utf-8")
         deliver(stage, output.parent, [verification], allow_unjudged=allow_unjudged)
     return ExportReport(
         file=str(output),
@@ -133,6 +138,7 @@ def _metadata(source: Checkpoint, precision: str, align_thresholds: bool) -> dic
     ) | {
         EPOCH: str(about.epoch),
         LOSS: repr(about.val_loss),
+        RECIPE: metadata_props.as_json(about.config),
         TRAINED_WITH: metadata_props.as_json(about.versions),
         ALIGNED: "true" if align_thresholds else "false",
     }

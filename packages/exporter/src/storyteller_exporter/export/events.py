@@ -42,6 +42,7 @@ from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
 from storyteller_exporter.onnx.quantise import quantise
 from storyteller_exporter.onnx.torch_export import export_module
+from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.sandbox.limits import UNLIMITED
 from storyteller_exporter.verify.files import REPORT_NAME
 
@@ -114,6 +115,11 @@ def export_events(
             report = _verify(stage / name, source, data)
             report.file = str(folder / name)
             reports.append(report)
+        cards = [
+            CardFile(Path(file.file).name, file.bytes, report.sha256, file.metadata)
+            for file, report in zip(files, reports, strict=True)
+        ]
+        (stage / MODEL_CARD).write_text(model_card(cards), encoding="utf-8")
         deliver(stage, folder, reports, allow_unjudged=allow_unjudged)
     return EventExportReport(
         folder=str(folder),

@@ -25,6 +25,9 @@ TARGETS = {
     "annotate-text": "annotate-text",
     "evaluate-classifier": "evaluate",
     "evaluate-character-model": "evaluate-character",
+    "write-report": "report",
+    "compare-models": "compare",
+    "promote-model": "promote",
 }
 
 

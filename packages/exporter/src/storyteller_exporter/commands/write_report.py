@@ -1,0 +1,78 @@
+"""The command `write-report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from storyteller_schema.common.console import command, err, out
+from storyteller_schema.common.errors import WrongValue
+from storyteller_schema.common.files import write_atomic
+from storyteller_schema.common.hints import hint
+from storyteller_schema.common.options import INPUT, OUTPUT_FILE, judging, option
+from storyteller_trainer.character.data.data_files import find_shards
+from storyteller_trainer.optional_dependencies import events_extra
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
+from storyteller_trainer.runs.run_files import BEST, CHARACTER_RUN
+
+from storyteller_exporter.commands.places import models_folder, models_option
+from storyteller_exporter.report.extra import report_extra
+
+#: The name of the page in the run's folder.
+REPORT = "report.html"
+#: In the folder of an event run, and of no other.
+EVENT_MARK = "config.json"
+
+
+@command("write-report")
+@click.argument("run", type=INPUT, default=CHARACTER_RUN)
+@option("-o", "--output", type=OUTPUT_FILE, help=f"Where the page goes [default: {REPORT} in the run].")
+@option("--data", type=INPUT, help="Data to judge a character model on [default: what the run held out].")
+@models_option()
+def main(run: Path, output: Path | None, data: Path | None, models: Path | None) -> None:
+    """Write what a run did, how good its model is and where it is wrong, as one page for a browser.
+
+    RUN is a training run; by default it is artifacts/character. Of the event models it is one run, or the folder of
+    both, as artifacts/events. The page needs no network and no other file. In --models the exported file of a character
+    run and its verification are looked for, and the file that the engine has now, with which the run is compared.
+
+    \b
+    Examples:
+      write-report artifacts/character
+      write-report artifacts/events
+    """
+    events = _of_events(run)
+    if data is not None:
+        if events:
+            raise WrongValue("event models are judged on what they held out and on prose; leave --data out", "data")
+        with judging("data"):
+            for file in find_shards([data]):
+                check_file(file, CHARACTER_MAKER)
+    place = models_folder(models)
+    with report_extra():
+        if events:
+            with events_extra():
+                from storyteller_exporter.report.event_page import event_page
+                from storyteller_exporter.report.event_predictions import event_runs
+        else:
+            from storyteller_exporter.report.character_page import character_page
+
+    page = event_page(event_runs(run)) if events else character_page(run, data=data, models=place)
+    target = output or run / REPORT
+    write_atomic(target, page)
+    err.print("open it in a browser:")
+    out.print(str(target))
+
+
+def _of_events(run: Path) -> bool:
+    """Whether a folder is, or holds, runs of the event models.
+
+    Raises:
+        WrongValue: it is no run of either kind.
+    """
+    if any((place / EVENT_MARK).is_file() for place in (run, run / "event", run / "ner", run / "joint")):
+        return True
+    if not (run / BEST).is_file():
+        training = hint("train-character-model")
+        raise WrongValue(f"{run / BEST}: no such checkpoint; name a run, or train first (`{training}`)", "run")
+    return False
