@@ -97,7 +97,7 @@ def test_a_file_and_its_compressed_copy_are_read_once(files: list[Path], order: 
     both = load_shards([*files, packed][::order], cache_dir=None, notify=said.append)
     assert (both.content_hash, both.duplicates) == (alone.content_hash, 0)
     assert said == [f"{packed}: the compressed copy of {files[0]}, which is read; this one is not"]
-    assert survey([*files, packed][::order], said.append).examples == len(alone)
+    assert survey([*files, packed][::order], notify=said.append).examples == len(alone)
     assert len(said) == 2
 
 

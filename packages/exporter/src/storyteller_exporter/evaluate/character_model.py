@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,10 +19,13 @@ from storyteller_trainer.runs.run_files import BEST
 from storyteller_exporter.character.family import torch_predictor
 from storyteller_exporter.character.file_metadata import EPOCH, is_aligned
 from storyteller_exporter.character.quality import alignment
-from storyteller_exporter.checks.inspection import inspect
-from storyteller_exporter.checks.parity import Predictor, predictor
+from storyteller_exporter.checks.inspection import inspect, size_of
+from storyteller_exporter.checks.parity import Arrays, Predictor
+from storyteller_exporter.checks.spine import USUAL
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.onnx import metadata_props
+from storyteller_exporter.onnx.session import start
+from storyteller_exporter.sandbox.process import Sandbox
 
 Floats = NDArray[np.float32]
 
@@ -85,7 +88,7 @@ class CharacterPredictor:
         for start in range(0, len(features), step):
             part = np.ascontiguousarray(features[start : start + step], np.float32)
             try:
-                found = self._predict({"features": part})
+                (found,) = self._predict([{"features": part}])
                 parts.append(np.concatenate([found[head] for head in HEADS], axis=1))
             except Exception as error:  # ONNX Runtime's classes share no public base
                 raise StorytellerError(f"{self.facts.file}: does not run: {first_line(error)}; verify it") from error
@@ -141,11 +144,16 @@ def of_checkpoint(place: Path | Checkpoint) -> CharacterPredictor:
 
 def _file(path: Path) -> CharacterPredictor:
     report = Verification(file=str(path))
-    inspection = inspect(path, report)
+    size = size_of(path, report)
+    inspection = None
+    if size is not None:
+        # Looked at in a process with limits first: what is started here has been loaded before.
+        with Sandbox(USUAL.for_file(size)) as sandbox:
+            inspection = inspect(path, size, sandbox, report)
     failed = [f"{check.name}: {check.detail}" for check in report.checks if check.status is Status.FAILED]
-    if inspection is None or inspection.session is None or failed:
+    if inspection is None or inspection.model is None or failed:
         raise StorytellerError(f"{path}: the engine cannot use this file: {'; '.join(failed) or 'it does not start'}")
-    if inspection.interface is not CHARACTER or not inspection.runnable:
+    if inspection.interface is not CHARACTER or not inspection.takes_inputs:
         raise StorytellerError(f"{path}: not a character model: its inputs and outputs are others")
     about = report.metadata
     epoch = about.get(EPOCH, "")
@@ -159,4 +167,14 @@ def _file(path: Path) -> CharacterPredictor:
         epoch=int(epoch) if epoch.isdigit() else None,
         data_hash=about.get(metadata_props.DATA_HASH, ""),
     )
-    return CharacterPredictor(facts, predictor(inspection.session), one_by_one=True, checkpoint=None, metadata=about)
+    return CharacterPredictor(facts, _session_predictor(path), one_by_one=True, checkpoint=None, metadata=about)
+
+
+def _session_predictor(path: Path) -> Predictor:
+    """The file in ONNX Runtime, with the one thread that the engine gives it."""
+    session = start(path)
+
+    def predict(feeds: Sequence[Arrays]) -> list[Arrays]:
+        return [dict(zip(HEADS, session.run(list(HEADS), dict(each)), strict=True)) for each in feeds]
+
+    return predict
