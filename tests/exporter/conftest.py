@@ -165,7 +165,12 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
     encoders: dict[str, Path] = {}
 
     def make(
-        runs: Path, task: str, family: str = "bert", raw_tokenizer: bool = False, held_out: Path | None = None
+        runs: Path,
+        task: str,
+        family: str = "bert",
+        raw_tokenizer: bool = False,
+        held_out: Path | None = None,
+        thresholds: dict[str, float] | None = None,
     ) -> Path:
         if family not in encoders:
             encoders[family] = save_tiny_encoder(tmp_path_factory.mktemp(family), family)
@@ -185,6 +190,7 @@ def make_event_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             epoch=2,
             validation={"macro_f1": 0.5},
+            thresholds=thresholds or {},
             data_hash="e7e7" * 16,
             seed=0,
             split=Strategy.RANDOM,

@@ -21,6 +21,7 @@ from storyteller_exporter.commands import verify_onnx
 from storyteller_exporter.commands.export_event_classifier import main
 from storyteller_exporter.events.cases import events_cases
 from storyteller_exporter.events.file_metadata import (
+    ALIGNED,
     DETERMINER_SHARE,
     ENCODER,
     EPOCH,
@@ -29,6 +30,7 @@ from storyteller_exporter.events.file_metadata import (
     SEED,
     SPANS,
     SPLIT,
+    THRESHOLDS,
 )
 from storyteller_exporter.export import events
 from storyteller_exporter.export.events import export_events
@@ -466,3 +468,37 @@ def test_scores_of_a_run_are_shown_and_held_to_a_floor(event_folder: Path, event
     assert report.scores == {"validation macro F1": 0.5}
     report = verify_file(path, checkpoint=event_runs, floors=Floors(min_f1=0.6))
     assert failures(report) == {"--min-f1": "validation macro F1 0.5000; at least 0.6 is asked for (--min-f1)"}
+
+
+# --- thresholds --------------------------------------------------------------------------------------------------
+
+THRESHOLDS_OF_RUN = {"SpeechAct": 0.2, "SpatialChange": 0.9}
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_aligned_logits_are_above_0_where_the_probability_was_above_its_threshold(
+    make_event_run: Callable[..., Path], tmp_path: Path, joint: bool
+) -> None:
+    runs = tmp_path / "runs"
+    for task in ("joint",) if joint else ("event", "ner"):
+        make_event_run(runs, task, thresholds=THRESHOLDS_OF_RUN)
+    plain = export_events(runs, tmp_path / "plain", joint=joint)
+    moved = export_events(runs, tmp_path / "moved", joint=joint, align_thresholds=True)
+    ids = np.arange(1, 13, dtype=np.int64)[None]
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    before, after = (
+        start(tmp_path / name / Path(plain.files[0].file).name).run(None, feeds)[0][0] for name in ("plain", "moved")
+    )
+    limits = np.array([THRESHOLDS_OF_RUN.get(kind, 0.5) for kind in EventKind])
+    np.testing.assert_allclose(after, before - np.log(limits / (1 - limits)), atol=1e-4)
+    assert json.loads(moved.files[0].metadata[THRESHOLDS]) == THRESHOLDS_OF_RUN
+    assert [file.metadata[ALIGNED] for file in moved.files] == (["true"] if joint else ["true", "false"])
+    assert {file.metadata[ALIGNED] for file in plain.files} == {"false"}
+    # Checked against the run again, the file is compared with the model that was moved.
+    assert not any(failures(report) for report in verify(tmp_path / "moved", checkpoint=runs))
+
+
+def test_a_run_without_thresholds_cannot_be_aligned(event_runs: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, [str(event_runs), "-o", str(tmp_path / "out"), "--align-thresholds"])
+    assert result.exit_code == 1
+    assert "the run has no thresholds to align with" in " ".join(result.stderr.split())

@@ -136,6 +136,7 @@ def test_a_checkpoint_says_what_it_is_and_gives_the_same_logits(
     train_classifier(dataset, request, CPU)
     found = load_event_checkpoint(request.folder)
     assert found.metadata.spans is SpanConvention.INSIDE
+    assert bool(found.metadata.thresholds) == found.metadata.task.finds_events
     assert found.metadata.determiner_share == convention(dataset.examples).share > 0.4
     assert found.metadata.file_hashes == (found.metadata.data_hash,)
     assert not found.model.training

@@ -31,6 +31,12 @@ CHECKED = "How it is checked"
 @option(
     "--joint", is_flag=True, help="One file with event_logits and ner_logits, from the run RUNS/joint.", section=WRITTEN
 )
+@option(
+    "--align-thresholds",
+    is_flag=True,
+    help="Move the event logits so that the engine's 0.5 falls on each kind's best threshold on validation data.",
+    section=WRITTEN,
+)
 @option("--int8", is_flag=True, help="Round the weights to eight bits: about a quarter of the size.", section=WRITTEN)
 @option("--data", type=INPUT, help="Data for the checks [default: what the runs held out].", section=CHECKED)
 @unjudged_option(section=CHECKED)
@@ -41,6 +47,7 @@ def main(
     models: Path | None,
     data: Path | None,
     joint: bool,
+    align_thresholds: bool,
     int8: bool,
     allow_unjudged: bool,
     as_json: bool,
@@ -69,7 +76,15 @@ def main(
 
         from storyteller_exporter.export.events import export_events
 
-    report = export_events(runs, target, data=data, joint=joint, int8=int8, allow_unjudged=allow_unjudged)
+    report = export_events(
+        runs,
+        target,
+        data=data,
+        joint=joint,
+        align_thresholds=align_thresholds,
+        int8=int8,
+        allow_unjudged=allow_unjudged,
+    )
     if as_json:
         print_json(msgspec.to_builtins(report))
         return

@@ -37,6 +37,7 @@ from storyteller_exporter.events.file_metadata import (
     source_notes,
 )
 from storyteller_exporter.events.quality import SENTENCES, changes
+from storyteller_exporter.events.reference_model import reference_model
 from storyteller_exporter.sandbox.messages import Done, Tokenize
 from storyteller_exporter.sandbox.process import RefusedError, Sandbox, StoppedError
 
@@ -84,7 +85,9 @@ class EventsFamily:
     def reference(self) -> Predictor | None:
         """The classifier of the checkpoint."""
         self._source = _checkpoint(self._given, self._task, self._sandbox, self._report)
-        return None if self._source is None else torch_predictor(self._source.model, self._interface)
+        if self._source is None:
+            return None
+        return torch_predictor(reference_model(self._source, self._report.metadata), self._interface)
 
     def data(self) -> Real:
         """The named sentences, else those that the run held out, in the tokens of the tokenizer beside the file."""

@@ -24,6 +24,10 @@ MAX_LENGTH = f"{metadata_props.PREFIX}max_length"
 TOKENIZER_HASH = f"{metadata_props.PREFIX}tokenizer_hash"
 SPANS = f"{metadata_props.PREFIX}spans"
 DETERMINER_SHARE = f"{metadata_props.PREFIX}determiner_share"
+#: Event kind to the threshold that was best on the run's validation part, and whether the file's logits were moved so
+#: that it lies at the engine's 0.5.
+THRESHOLDS = f"{metadata_props.PREFIX}thresholds"
+ALIGNED = f"{metadata_props.PREFIX}aligned_thresholds"
 TRAINED_WITH = f"{metadata_props.PREFIX}trained_with"
 #: What raises ValueError for a note that has not the form it should have.
 NOTES: Notes = {
@@ -35,6 +39,11 @@ NOTES: Notes = {
 }
 #: Notes by which a file and a training run are known to belong together.
 SOURCE = (ENCODER, EPOCH, SEED, SPLIT, metadata_props.DATA_HASH)
+
+
+def is_aligned(metadata: Mapping[str, str]) -> bool:
+    """Whether the event logits of a file with these notes were moved by the run's thresholds."""
+    return metadata.get(ALIGNED) == "true"
 
 
 def source_notes(about: EventMetadata) -> dict[str, str]:

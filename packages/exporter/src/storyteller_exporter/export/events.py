@@ -26,17 +26,20 @@ from storyteller_exporter.checks.spine import verify_as
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
 from storyteller_exporter.events.family import EventsFamily
 from storyteller_exporter.events.file_metadata import (
+    ALIGNED,
     DETERMINER_SHARE,
     FAMILY,
     MAX_LENGTH,
     SCORES,
     SPANS,
+    THRESHOLDS,
     TOKENIZER,
     TOKENIZER_HASH,
     TRAINED_WITH,
     decoding_rules,
     source_notes,
 )
+from storyteller_exporter.events.reference_model import reference_model
 from storyteller_exporter.export.delivery import deliver, staging
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import write_model
@@ -80,6 +83,7 @@ def export_events(
     *,
     data: StrPath | None = None,
     joint: bool = False,
+    align_thresholds: bool = False,
     int8: bool = False,
     allow_unjudged: bool = False,
 ) -> EventExportReport:
@@ -93,6 +97,8 @@ def export_events(
         folder: what to write; made if need be.
         data: sentences for the verification; None for those that the runs held out.
         joint: one file with `event_logits` and `ner_logits`.
+        align_thresholds: move the event logits so that the engine's 0.5 falls on the thresholds that were best on the
+            run's validation part.
         int8: round the weights to eight bits.
         allow_unjudged: take int8 files though there is no data to judge them on.
 
@@ -111,7 +117,7 @@ def export_events(
         (stage / TOKENIZER).write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
         for task, source in sources.items():
             name = INTERFACES[task].file_name
-            files.append(_export(source, tokenizer, stage / name, folder / name, int8=int8))
+            files.append(_export(source, tokenizer, stage / name, folder / name, int8=int8, align=align_thresholds))
             report = _verify(stage / name, source, data)
             report.file = str(folder / name)
             reports.append(report)
@@ -178,16 +184,22 @@ class _Bounded(nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask * within[:, : attention_mask.shape[1]])
 
 
-def _export(source: EventCheckpoint, tokenizer: Tokenizer, path: Path, target: Path, *, int8: bool) -> ExportedFile:
+def _export(
+    source: EventCheckpoint, tokenizer: Tokenizer, path: Path, target: Path, *, int8: bool, align: bool
+) -> ExportedFile:
     about = source.metadata
+    if align and about.task.finds_events and not about.thresholds:
+        raise StorytellerError(
+            f"{source.folder}: the run has no thresholds to align with: it was trained by an older version; train again"
+        )
     # Two rows of sixteen tokens: PyTorch takes an axis of length 1 for a fixed one.
     example = {name: torch.ones(2, 16, dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     interface = INTERFACES[about.task]
-    graph = export_module(_Bounded(source.model, about.max_length).eval(), example, interface)
+    precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
+    metadata = _metadata(source, tokenizer, interface, precision, align=align)
+    graph = export_module(_Bounded(reference_model(source, metadata), about.max_length).eval(), example, interface)
     if int8:
         graph = quantise(graph)
-    precision = metadata_props.INT8 if int8 else metadata_props.FLOAT32
-    metadata = _metadata(source, tokenizer, interface, precision)
     return ExportedFile(
         file=str(target),
         task=about.task,
@@ -201,7 +213,9 @@ def _export(source: EventCheckpoint, tokenizer: Tokenizer, path: Path, target: P
     )
 
 
-def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interface, precision: str) -> dict[str, str]:
+def _metadata(
+    source: EventCheckpoint, tokenizer: Tokenizer, interface: Interface, precision: str, *, align: bool
+) -> dict[str, str]:
     about = source.metadata
     found = metadata_props.common(
         interface,
@@ -218,6 +232,8 @@ def _metadata(source: EventCheckpoint, tokenizer: Tokenizer, interface: Interfac
             SCORES: metadata_props.as_json(about.validation),
             MAX_LENGTH: str(about.max_length),
             SPANS: about.spans.value,
+            THRESHOLDS: metadata_props.as_json(about.thresholds),
+            ALIGNED: "true" if align and about.task.finds_events else "false",
             DETERMINER_SHARE: f"{about.determiner_share:.4f}",
             TOKENIZER_HASH: tokenizer_hash(tokenizer),
             TRAINED_WITH: metadata_props.as_json(about.versions),

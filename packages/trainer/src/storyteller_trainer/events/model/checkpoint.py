@@ -57,6 +57,8 @@ class EventMetadata(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer_hash: str
     #: Held-out part to the SHA-256, hex, of its file in the run folder.
     held_out: dict[str, str] = {}
+    #: Event kind to the threshold with the best F1 on the validation part; the engine's is 0.5 for all.
+    thresholds: dict[str, float] = {}
     event_kinds: tuple[str, ...] = EventKind.labels()
     bio_labels: tuple[str, ...] = BIO_LABELS
     max_length: int = MAX_SEQ_LENGTH

@@ -128,6 +128,7 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
             seed=self._state.recipe.seed,
             split=self._state.recipe.split,
             tokenizer_hash=self._state.tokenizer_hash,
+            thresholds=epoch.evaluation.thresholds if epoch.evaluation else {},
             held_out={part: hashlib.sha256(content).hexdigest() for part, content in self._held_out.items()},
         )
 

@@ -166,7 +166,7 @@ class Trainer:
         self.train_state.examples += len(self.data.train)
         if self.scaler.is_enabled():
             self.train_state.loss_scale = self.scaler.get_scale()
-        evaluation = self.evaluate(self.data.validation)
+        evaluation = self.evaluate(self.data.validation, choosing=True)
         for name, value in evaluation.losses.items():
             self._require_finite(f"{name} loss", value, f"the validation after epoch {number}")
         epoch = Epoch(
@@ -224,9 +224,9 @@ class Trainer:
         # Logits of padding tokens are nobody's business, and some encoders compute them differently.
         return float(torch.stack([(d[there] if d.dim() == 3 else d).max() for d in differences]).max())
 
-    def evaluate(self, items: list[Encoded]) -> Evaluation:
-        """How good the present weights are on a set."""
-        return evaluate(self.model, items, self.device, self.label_weights)
+    def evaluate(self, items: list[Encoded], *, choosing: bool = False) -> Evaluation:
+        """How good the present weights are on a set, and, where it chooses, which thresholds would suit it best."""
+        return evaluate(self.model, items, self.device, self.label_weights, choosing=choosing)
 
     def state(self) -> dict[str, Tensor]:
         """The weights and the optimizer's moments, by name; with `train_state` they are complete."""
