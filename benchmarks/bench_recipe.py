@@ -33,9 +33,11 @@ from storyteller_schema.common.files import write_atomic
 from storyteller_schema.common.settings import ARTIFACTS
 from storyteller_trainer.character.data.batches import ResidentSource
 from storyteller_trainer.character.data.split import split_by_cell
+from storyteller_trainer.character.rules.expected import Rules
 from storyteller_trainer.character.training.recipe import RECIPES, Recipe
 from storyteller_trainer.character.training.train import Trainer
 from storyteller_trainer.runs.device import subnormals_as_zero
+from storyteller_trainer.sample.character.axis_places import axis_places
 from storyteller_trainer.sample.character.generate import SampleDataset, generate_dataset
 
 RESULTS = ARTIFACTS / "bench_recipe.json"
@@ -44,6 +46,7 @@ RESULTS = ARTIFACTS / "bench_recipe.json"
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "muon": ("optimizer", "learning_rate"),
     "augment": ("augment",),
+    "expected labels": ("expected_labels",),
     "averaging": ("averaging",),
     "auxiliary": ("auxiliary",),
     "schedule": ("schedule", "epochs", "patience"),
@@ -146,10 +149,17 @@ def execute(run: Run) -> Result:
     recipe = Recipe(**run.recipe)
     split = split_by_cell(sample.cells.astype(np.int32), cell_names(sample.plan), recipe.val_fraction, recipe.seed)
     start = time.perf_counter()
-    train, validation = (
-        ResidentSource.of(sample.features[rows], sample.labels[rows], torch.device("cpu"))
-        for rows in (split.train, split.validation)
-    )
+    labels = sample.labels
+    if recipe.expected_labels:
+        rules = Rules(
+            archetypes=sample.plan.cells.archetype_a[sample.cells],
+            places=axis_places(sample.plan.descriptors),
+            min_coherence=sample.plan.config.min_coherence,
+        )
+        labels = rules.expected(sample.features, labels, np.arange(len(labels)))
+    device = torch.device("cpu")
+    train = ResidentSource.of(sample.features[split.train], labels[split.train], device)
+    validation = ResidentSource.of(sample.features[split.validation], sample.labels[split.validation], device)
     trainer = Trainer(recipe, train, validation)
     best = copy.deepcopy(trainer.model)
     while not trainer.should_stop():

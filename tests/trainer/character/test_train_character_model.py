@@ -16,6 +16,10 @@ from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.train import Trainer
 from storyteller_trainer.commands.train_character_model import main
 from storyteller_trainer.runs.recipe_values import values
+from storyteller_trainer.sample.character.config import SampleConfig
+from storyteller_trainer.sample.character.descriptor_files import load_descriptors
+from storyteller_trainer.sample.character.plan import make_plan
+from storyteller_trainer.sample.character.writer import write_dataset
 
 QUICK = ("--epochs", "2", "--batch-size", "64", "--device", "cpu")
 
@@ -32,7 +36,8 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
     assert "engine's cut" in done.stdout
     assert "best checkpoint: artifacts/character/best.safetensors" in done.stdout
     assert f"Data: {small_jsonl} (240 examples)\n" in done.stderr
-    assert "Training on cpu\nComputing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes" in done.stderr
+    assert "Training on cpu\nlabels against the engine's rules: differ in: " in done.stderr
+    assert "Computing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes" in done.stderr
     assert "epoch 2/2" in done.stderr
     assert Path("artifacts/character/best.safetensors").exists()
     assert Path("artifacts/cache").exists()
@@ -242,3 +247,50 @@ def test_rows_under_another_cell_are_told_before_training(tmp_path: Path, small_
     assert int(found[1]) > 0
     checked = call(made, "--validate-only")
     assert "240 duplicates (240 under another cell)" in checked.stdout
+
+
+# --- the label rules --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sample data, whose labels follow the rules."""
+    path = tmp_path_factory.mktemp("followed") / "sample.jsonl"
+    write_dataset(make_plan(load_descriptors(), SampleConfig(examples=600, cells=60)), path)
+    return path
+
+
+def test_the_descriptors_that_are_shipped_tell_the_axes(followed: Path) -> None:
+    done = call(followed, *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "\nlabels follow the engine's rules\n" in done.stderr
+    assert "on expected labels" in done.stderr
+    assert json.loads(Path("artifacts/character/run.json").read_text())["recipe"]["expected_labels"] is True
+
+
+def test_validation_says_whether_labels_follow(followed: Path, small_jsonl: Path) -> None:
+    done = call(followed, "--validate-only")
+    assert done.exit_code == 0
+    assert "labels follow the engine's rules" in done.stderr
+    assert "the engine's label rules, by 600 examples" in done.stdout
+    found = json.loads(call(followed, "--validate-only", "--json").stdout)
+    assert found["rules"]["rules"]["dominant emotion"]["verdict"] == "follow"
+    other = json.loads(call(small_jsonl, "--validate-only", "--json").stdout)
+    assert other["rules"]["rules"]["dominant emotion"]["verdict"] == "differ"
+    assert "highest intensity" in other["rules"]["rules"]["dominant emotion"]["evidence"]
+
+
+def test_descriptors_that_are_faulty_are_left_out_or_refused(
+    followed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "training-data" / "descriptors"
+    folder.mkdir(parents=True)
+    done = call(followed, *QUICK, "--descriptors", folder)
+    assert done.exit_code == 1
+    assert "axis-vocabulary.json" in done.stderr + str(done.exception)
+    monkeypatch.setenv("STORYTELLER_DATA_PATH", str(tmp_path))
+    done = call(followed, *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "Descriptors are not used: " in done.stderr
+    assert "cannot be told: action type, valence, speech occurs, awareness" in done.stderr
+    assert "Expected labels are off" in done.stderr

@@ -94,7 +94,13 @@ def test_rejected_examples_are_reckoned_with() -> None:
     assert unknown.of(report.UNTOLD) == list(report.RULES)
     # What the action reads decides what is rejected, so without it nothing that chance decides can be told.
     blind = check_rules(made.features, made.labels, archetypes, None, 0.95)
-    assert report.ACTION_CONTEXT in blind.of(report.UNTOLD)
+    assert blind.of(report.UNTOLD) == [
+        *(report.ACTION_TYPE, report.ACTION_CONTEXT, report.VALENCE, report.SPEECH_OCCURS, report.AWARENESS),
+        report.DELTAS,
+    ]
+    # What leaves no choice can be told all the same.
+    second_highest_of(made.features, made.labels)
+    assert check_rules(made.features, made.labels, archetypes, None, 0.95).of(report.DIFFER) == [report.DOMINANT]
 
 
 Plant = Callable[[World], Float32]
@@ -131,9 +137,13 @@ def edited(edit: Callable[[World, Float32], None]) -> Plant:
     return plant
 
 
-def second_highest(world: World, labels: Float32) -> None:
-    intensities = slots_of(world.scenarios.features, "emotional_state")[:10, :, 0]
+def second_highest_of(features: Float32, labels: Float32) -> None:
+    intensities = slots_of(features, "emotional_state")[:10, :, 0]
     label(labels, "thought.dominant_emotion_index")[:10, 0] = intensities.argsort(axis=1)[:, -2]
+
+
+def second_highest(world: World, labels: Float32) -> None:
+    second_highest_of(world.scenarios.features, labels)
 
 
 def another_target(world: World, labels: Float32) -> None:

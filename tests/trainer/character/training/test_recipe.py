@@ -25,6 +25,7 @@ def test_the_reference_recipe() -> None:
         "dropout": 0.3,
         "standardize": False,
         "augment": False,
+        "expected_labels": False,
         "averaging": 0.0,
         "thought_emphasis": 1.0,
         "auxiliary": 0.0,

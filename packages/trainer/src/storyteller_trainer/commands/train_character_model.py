@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from storyteller_schema.common.console import command, err, out, print_json
 from storyteller_schema.common.ctrl_c import ending_at_once
-from storyteller_schema.common.errors import WrongValue
+from storyteller_schema.common.errors import StorytellerError, WrongValue
 from storyteller_schema.common.hints import hint
 from storyteller_schema.common.options import (
     INPUT,
@@ -36,6 +36,7 @@ from storyteller_trainer.sample.fallback import sample_character_file
 
 if TYPE_CHECKING:
     from storyteller_trainer.character.data.dataset import CharacterDataset
+    from storyteller_trainer.character.rules.axes import AxisPlaces
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "low_fantasy_folklore.jsonl"
@@ -75,6 +76,12 @@ MODULE = "storyteller_trainer.character"
     "--write-split",
     type=OUTPUT_FILE,
     help="Write to this file, as JSON, which examples are trained on and which are held out; train nothing.",
+    section="Data",
+)
+@option(
+    "--descriptors",
+    type=INPUT,
+    help="Descriptor files that DATA was made from: they tell where a character's axes lie.",
     section="Data",
 )
 @option(
@@ -130,7 +137,7 @@ def main(
             refuse_beside("--write-split trains nothing", "resume", "preset", *shaping)
         _check(data, processes, **settings)
         if validate_only:
-            _validate(_places(data), as_json)
+            _validate(_places(data), settings["descriptors"], as_json)
         elif write_split:
             _write_split(_places(data), write_split, as_json, **settings)
         elif processes > 1 and not is_one_of_several():
@@ -150,6 +157,7 @@ def _check(
     memory_limit: float,
     output_dir: Path,
     cache_dir: Path,
+    descriptors: Path | None,
     threads: int | None,
     **options: Any,
 ) -> None:
@@ -180,23 +188,32 @@ def notify(line: str) -> None:
     err.print(line)
 
 
-def _validate(places: tuple[Path, ...], as_json: bool) -> None:
+def _validate(places: tuple[Path, ...], descriptors: Path | None, as_json: bool) -> None:
     with ending_at_once():
-        from storyteller_trainer.character.data.data_warnings import DataWatch
-        from storyteller_trainer.character.data.survey import survey, survey_tables
-        from storyteller_trainer.character.rules.conditionals import NEVER_DRAWN
-
-    found = survey(find_shards(places), DataWatch(NEVER_DRAWN), notify)
-    if as_json:
         import msgspec
 
-        print_json(msgspec.to_builtins(found))
+        from storyteller_trainer.character.data.data_warnings import DataWatch
+        from storyteller_trainer.character.data.manifest import threshold_of
+        from storyteller_trainer.character.data.survey import survey, survey_tables
+        from storyteller_trainer.character.rules.conditionals import NEVER_DRAWN
+        from storyteller_trainer.character.rules.even_sample import EvenSample
+        from storyteller_trainer.character.rules.report import rules_table
+
+    files = find_shards(places)
+    axes = _axis_places(descriptors, notify)
+    sample = EvenSample()
+    found = survey(files, DataWatch(NEVER_DRAWN), sample.add, notify)
+    rules = sample.check(axes, threshold_of(files)) if found.examples else None
+    if rules:
+        notify(rules.line())
+    if as_json:
+        print_json(msgspec.to_builtins(found) | {"rules": msgspec.to_builtins(rules)})
     else:
         for problem in found.first_problems:
             out.print(problem)
         if found.problems > len(found.first_problems):
             out.print(f"... and {found.problems - len(found.first_problems)} more")
-        for table in survey_tables(found):
+        for table in [*survey_tables(found), *([rules_table(rules)] if rules else [])]:
             out.print(table)
         for warning in found.warnings:
             out.print(f"{'warning' if warning.serious else 'note'}: {warning.text}")
@@ -226,6 +243,24 @@ def _write_split(
         out.print(f"{file}: {len(made.train):,} examples to train on, {len(made.validation):,} held out")
 
 
+def _axis_places(folder: Path | None, say: Callable[[str], None]) -> AxisPlaces | None:
+    """Where a character's axes lie, by the descriptors that are found; None, with a line, where these are faulty.
+
+    Raises:
+        StorytellerError: the descriptors that the user named are faulty.
+    """
+    from storyteller_trainer.sample.character.axis_places import axis_places
+    from storyteller_trainer.sample.character.descriptor_files import find_descriptors, load_descriptors
+
+    try:
+        return axis_places(load_descriptors(find_descriptors(folder).folder))
+    except StorytellerError as error:
+        if folder:
+            raise
+        say(f"Descriptors are not used: {error}")
+        return None
+
+
 def _places(data: tuple[Path, ...], say: Callable[[str], None] = notify) -> tuple[Path, ...]:
     return data or (training_file(TRAINING_FILE) or sample_character_file(say),)
 
@@ -238,6 +273,7 @@ def _train(
     output_dir: Path,
     cache_dir: Path,
     device: str,
+    descriptors: Path | None,
     preset: str | None,
     resume: bool,
     memory_limit: float,
@@ -274,6 +310,7 @@ def _train(
                 dataset,
                 output_dir,
                 place,
+                places=_axis_places(descriptors, say),
                 preset=preset,
                 options=options,
                 resume=resume,
@@ -282,7 +319,7 @@ def _train(
                 notify=say,
             )
         except Interrupted as stopped:
-            same = words_given("output_dir", "device", "cache_dir", "memory_limit")
+            same = words_given("output_dir", "device", "cache_dir", "descriptors", "memory_limit")
             again = hint("train-character-model", *same, "--resume", data=places, processes=processes)
             say(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
             say(f"  {again}")

@@ -8,7 +8,7 @@ what that costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple, Protocol
@@ -30,6 +30,10 @@ BLOCK = 128
 WINDOW = 65_536
 #: Examples read at once: 16 MB.
 PASS = 8192
+
+
+#: Other labels [n, outputs] of some examples, from their features [n, inputs], their own labels and positions [n].
+Relabel = Callable[[Floats, Floats, NDArray[np.intp]], Floats]
 
 
 class Batch(NamedTuple):
@@ -115,6 +119,9 @@ class MappedSource:
     device: torch.device
     """On which batches lie."""
 
+    relabel: Relabel | None = None
+    """What is made of the labels as they are read; None leaves them."""
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -147,7 +154,7 @@ class MappedSource:
         self._fetch_ahead(parts[0])
         for part, following in zip_longest(parts, parts[1:]):
             rows = self.rows[part.numpy()]
-            batch = Batch(_copy(self.features, rows, self.device), _copy(self.labels, rows, self.device))
+            batch = _read(self.features, self.labels, rows, self.device, self.relabel)
             if following is not None:
                 self._fetch_ahead(following)
             yield batch
@@ -158,17 +165,33 @@ class MappedSource:
 
 
 def make_source(
-    features: Rows, labels: Rows, rows: NDArray[np.intp], device: torch.device, memory_limit: float
+    features: Rows,
+    labels: Rows,
+    rows: NDArray[np.intp],
+    device: torch.device,
+    memory_limit: float,
+    relabel: Relabel | None = None,
 ) -> Source:
     """One side of a split, resident if all features (of both sides) together take at most `memory_limit` bytes.
 
     Args:
         features: [all examples, inputs]; labels: [all examples, outputs].
         rows: positions of the side's examples, ascending.
+        relabel: what is made of the labels: once, of resident examples, and else as they are read.
     """
     if len(features) * FEATURES.size * 4 <= memory_limit:
-        return ResidentSource(_copy(features, rows, device), _copy(labels, rows, device))
-    return MappedSource(features, labels, rows, device)
+        return ResidentSource(*_read(features, labels, rows, device, relabel))
+    return MappedSource(features, labels, rows, device, relabel)
+
+
+def _read(features: Rows, labels: Rows, rows: NDArray[np.intp], device: torch.device, relabel: Relabel | None) -> Batch:
+    """Some examples on the device."""
+    if relabel is None:
+        return Batch(_copy(features, rows, device), _copy(labels, rows, device))
+    cpu = torch.device("cpu")
+    own_features, own_labels = _copy(features, rows, cpu), _copy(labels, rows, cpu)
+    made = relabel(own_features.numpy(), own_labels.numpy(), rows)
+    return Batch(own_features.to(device), torch.from_numpy(made).to(device))
 
 
 def _copy(table: Rows, rows: NDArray[np.intp], device: torch.device) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from storyteller_trainer.reading.jsonl import numbered_lines
 
 #: The version of the manifest's own format.
 VERSION = "1.0"
+#: The engine's generator rejects examples whose coherence is below this; its manifests do not say so.
+MIN_COHERENCE = 0.6
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,8 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """The irreducible loss by output field; None where the manifest says nothing of it."""
     best_accuracy: dict[str, float] = {}
     """As in `Manifest`; empty where the manifest says nothing of it."""
+    min_coherence: float | None = MIN_COHERENCE
+    """Examples below were rejected; None where files with different thresholds were put together."""
 
     def irreducible(self, head_weights: Mapping[str, float]) -> IrreducibleLoss | None:
         """The terms, summed up by these weights of the heads."""
@@ -98,6 +102,7 @@ class _Told(msgspec.Struct):
     examples_hash: str | None = None
     irreducible_loss: IrreducibleLoss | None = None
     best_accuracy: dict[str, float] = {}
+    min_coherence: float = MIN_COHERENCE
 
 
 class _Score(msgspec.Struct):
@@ -148,7 +153,8 @@ def read_ceiling(path: Path, examples: Arrays) -> tuple[Ceiling, tuple[str, ...]
     if refusal is not None:
         return Ceiling(), (_left_out(file, refusal),)
     loss = told.irreducible_loss
-    ceiling = Ceiling(terms=loss.terms if loss else None, best_accuracy=told.best_accuracy)
+    terms = loss.terms if loss else None
+    ceiling = Ceiling(terms=terms, best_accuracy=told.best_accuracy, min_coherence=told.min_coherence)
     return ceiling, (notice,) if notice else ()
 
 
@@ -170,3 +176,18 @@ def _difference_of_old(told: _Told, path: Path, examples: Arrays) -> str | None:
     if abs(mean - told.mean_coherence) > _ROUNDING:
         return f"speaks of a mean coherence of {told.mean_coherence:.6g}, but that of {path.name} is {mean:.6g}"
     return None
+
+
+def threshold_of(files: Iterable[StrPath]) -> float | None:
+    """The coherence below which examples of some files were rejected, as far as their manifests say.
+
+    None where they differ. A manifest that cannot be read says nothing.
+    """
+    found = set()
+    for file in files:
+        try:
+            told = msgspec.json.decode(manifest_path(file).read_bytes(), type=_Told)
+        except (msgspec.DecodeError, UnicodeDecodeError, OSError):
+            told = _Told()
+        found.add(told.min_coherence)
+    return found.pop() if len(found) == 1 else None

@@ -69,13 +69,17 @@ def join_datasets(parts: Sequence[CharacterDataset]) -> CharacterDataset:
 def _joint_ceiling(parts: Sequence[CharacterDataset]) -> Ceiling:
     """The ceiling of all examples: the mean of the parts' own, weighted by examples, where every part tells one."""
     told = [part.ceiling for part in parts]
+    thresholds = {each.min_coherence for each in told}
+    threshold = thresholds.pop() if len(thresholds) == 1 else None
     terms = [each.terms for each in told if each.terms is not None]
     if len(terms) < len(parts):
-        return Ceiling()
+        return Ceiling(min_coherence=threshold)
     shares = [len(part) / sum(map(len, parts)) for part in parts]
 
     def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
         common = [name for name in figures[0] if all(name in each for each in figures)]
         return {name: sum(share * each[name] for share, each in zip(shares, figures, strict=True)) for name in common}
 
-    return Ceiling(terms=mean(terms), best_accuracy=mean([each.best_accuracy for each in told]))
+    return Ceiling(
+        terms=mean(terms), best_accuracy=mean([each.best_accuracy for each in told]), min_coherence=threshold
+    )

@@ -52,7 +52,10 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def survey(
-    files: Iterable[StrPath], watch: DataWatch | None = None, notify: Callable[[str], None] = lambda line: None
+    files: Iterable[StrPath],
+    watch: DataWatch | None = None,
+    show: Callable[[Chunk], None] = lambda chunk: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> Survey:
     """Reads all of the training files, sound or not; the cache is neither used nor filled.
 
@@ -60,6 +63,7 @@ def survey(
 
     Args:
         watch: is shown every sound example; None warns of nothing.
+        show: called with every chunk of sound examples.
         notify: called with lines for the user.
 
     Raises:
@@ -75,7 +79,9 @@ def survey(
 
     def chunks() -> Iterator[Chunk]:
         for path, log in logs.items():
-            yield from read_chunks(path, log.add)
+            for chunk in read_chunks(path, log.add):
+                show(chunk)
+                yield chunk
 
     def keep(features: Floats, labels: Floats) -> None:
         kept.append(labels)

@@ -6,7 +6,7 @@ counts in many groups of examples (groups.py) and by the likelihood of the label
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,8 @@ READS: Mapping[str, tuple[str, ...]] = {
     report.SPEECH_OCCURS: ("expression_silence",),
     report.AWARENESS: ("self_awareness",),
 }
+#: The rules whose labels decide, with the action type, on an example's coherence.
+COHERENT = (report.ACTION_CONTEXT, report.DELTAS)
 
 
 def sampled_rows(examples: int) -> Int:
@@ -75,8 +77,10 @@ class Examples:
     given: Conditionals
     leaving: Float64
     """[n, 8], from `accepted`, as `given`."""
-    known: dict[str, Bool]
-    """By rule, the examples [n] for which it can be told."""
+    decided: dict[str, Bool]
+    """By rule, the examples [n] for which it can be told whether what it leaves no choice in is so."""
+    drawn: dict[str, Bool]
+    """By rule, the examples [n] for which it can be told how likely what it leaves to chance is."""
 
 
 def check_rules(
@@ -113,7 +117,7 @@ def check_rules(
     limit = np.log(2 * max(tests, 1) / FALSE_ALARM)
     return RulesReport(
         rows=len(rows),
-        rules={name: _verdict(name, found, int(examples.known[name].sum()), limit) for name, found in findings.items()},
+        rules={name: _verdict(name, found, int(examples.drawn[name].sum()), limit) for name, found in findings.items()},
     )
 
 
@@ -134,15 +138,21 @@ def _examples(
     axes = read_axes(features, archetypes, places)
     prior = conditionals(features, axes)
     given, leaving = accepted(features, labels, prior, min_coherence)
-    # Rejection ties all labels to the action, and so to what the action reads.
-    tied = READS[report.ACTION_TYPE] if given is not prior else ()
     unknown = {name: np.isnan(values) for name, values in axes.items()}
     nothing = np.zeros(len(features), np.bool_)
-    known = {
-        rule: ~np.logical_or.reduce([nothing, *(unknown[axis] for axis in {*READS.get(rule, ()), *tied})])
-        for rule in report.RULES
-    }
-    return Examples(features=features, labels=labels, axes=axes, given=given, leaving=leaving, known=known)
+
+    def told(names: Iterable[str]) -> Bool:
+        rows: Bool = ~np.logical_or.reduce([nothing, *(unknown[name] for name in names)])
+        return rows
+
+    decided = {rule: told(READS.get(rule, ())) for rule in report.RULES}
+    drawn = dict(decided)
+    if given is not prior:
+        # Some may have been rejected for what the action is, and so by what the action reads.
+        drawn |= {rule: decided[rule] & told(READS[report.ACTION_TYPE]) for rule in COHERENT}
+    return Examples(
+        features=features, labels=labels, axes=axes, given=given, leaving=leaving, decided=decided, drawn=drawn
+    )
 
 
 def _certainties(examples: Examples) -> list[tuple[str, Finding]]:
@@ -189,7 +199,7 @@ def _certainties(examples: Examples) -> list[tuple[str, Finding]]:
     }
     found = []
     for rule, checks in wrong.items():
-        known = examples.known[rule]
+        known = examples.decided[rule]
         for broken, sentence in checks:
             if count := int((broken & known).sum()):
                 told = f"{sentence} in {count:,} of {int(known.sum()):,} rows"
@@ -199,7 +209,7 @@ def _certainties(examples: Examples) -> list[tuple[str, Finding]]:
 
 def _draws(examples: Examples) -> list[Draw]:
     """What the rules leave to chance."""
-    given, labels, known = examples.given, examples.labels, examples.known
+    given, labels, known = examples.given, examples.labels, examples.drawn
 
     def one_hot(rule: str, path: str, outcomes: tuple[str, ...], probabilities: Float64) -> Draw:
         happened = label(labels, path).astype(np.float64)

@@ -63,10 +63,9 @@ class RulesReport(msgspec.Struct, frozen=True, kw_only=True):
         return "labels against the engine's rules: " + "; ".join(parts)
 
     def evidence(self) -> Iterator[str]:
-        """A line for each rule that is not known to hold."""
-        for name, found in self.rules.items():
-            if found.verdict != FOLLOW:
-                yield f"  {name}: {'differs' if found.verdict == DIFFER else found.verdict}: {found.evidence}"
+        """A line for each rule that is known not to hold."""
+        for name in self.of(DIFFER):
+            yield f"  {name}: {self.rules[name].evidence}"
 
 
 _WORDS: tuple[tuple[Verdict, str], ...] = ((DIFFER, "differ in"), (UNTOLD, "cannot be told"))

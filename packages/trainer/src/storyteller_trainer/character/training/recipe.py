@@ -104,6 +104,12 @@ class Recipe:
     augment: bool = learning(False, "--augment", SWITCH, "Vary in each batch what the labels do not depend on.")
     """Make new examples out of each batch (augment.py)."""
 
+    expected_labels: bool = learning(
+        False, "--expected-labels", SWITCH, "Train on what the engine's rules expect of each label."
+    )
+    """Train on labels as the rules expect them (expected.py), where all rules are found to hold. The training loss is
+    then that of expected labels; validation and every reported loss keep the labels as they were drawn."""
+
     action_weight: float = loss(
         HEAD_WEIGHTS["action"], "--action-weight", AT_LEAST_0, "Weight of the action head in the loss."
     )
@@ -162,6 +168,7 @@ RECIPES: dict[str, Recipe] = {
         schedule="linear",
         dropout=0.0,
         augment=True,
+        expected_labels=True,
         averaging=0.99,
         auxiliary=1.0,
         patience=40,

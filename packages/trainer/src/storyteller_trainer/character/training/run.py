@@ -16,8 +16,13 @@ from storyteller_schema.common.files import StrPath
 from storyteller_trainer.character.data.batches import make_source
 from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset, DataFile
+from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.data.split import Split, count_shared, split_by_cell
 from storyteller_trainer.character.model.checkpoint import check_fingerprint
+from storyteller_trainer.character.rules.axes import AxisPlaces
+from storyteller_trainer.character.rules.check import check_rules
+from storyteller_trainer.character.rules.report import RulesReport
+from storyteller_trainer.character.training.by_rules import claimed_ceiling, rules_of, settled
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
 from storyteller_trainer.character.training.run_folder import CharacterRunFolder, LastMetadata
 from storyteller_trainer.character.training.summary import RunSummary
@@ -42,6 +47,9 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     #: Of the run to go on with; None begins one.
     train_state: TrainState | None
     data_hash: str
+    #: What was found of the data's labels, and what is claimed because of it.
+    found: RulesReport
+    ceiling: Ceiling
     memory_limit: float
     #: Of each process.
     threads: int
@@ -53,6 +61,7 @@ def train_character_model(
     folder: StrPath,
     device: torch.device,
     *,
+    places: AxisPlaces | None = None,
     preset: str | None = None,
     options: Mapping[str, object] | None = None,
     resume: bool = False,
@@ -66,6 +75,7 @@ def train_character_model(
         data: from `load_dataset` or `load_shards`.
         folder: of the run.
         device: from `choose_device`.
+        places: where the axes of the data's archetypes lie, for the rules that read them; None where it is not known.
         preset: the recipe's name; None for the default one, or for what the resumed run had.
         options: values of the recipe that the user gave; None stands for one that was not given.
         resume: go on with the run in the folder; if there is none, begin one.
@@ -81,15 +91,21 @@ def train_character_model(
         Interrupted: Ctrl-C.
     """
     folder = Path(folder)
+    rules = rules_of(data, places)
 
     def decide() -> _Plan:
         saved = read_saved(folder, LastMetadata, resume=resume)
         if saved:
             _check_saved(folder / LAST, saved, data)
+        found = check_rules(data.features, data.labels, rules.archetypes, places, data.ceiling.min_coherence)
+        for line in (found.line(), *found.evidence()):
+            notify(line)
         return _Plan(
-            recipe=_recipe(folder / LAST, saved, preset, options or {}),
+            recipe=_recipe(folder / LAST, saved, preset, options or {}, found, notify),
             train_state=saved.train_state if saved else None,
             data_hash=data.content_hash,
+            found=found,
+            ceiling=claimed_ceiling(data, rules, found),
             memory_limit=memory_limit,
             threads=choose_threads(
                 device, threads, saved.threads if saved else None, notify, processes=distributed.size_here()
@@ -105,15 +121,14 @@ def train_character_model(
         stack.enter_context(computing_by(plan.threads))
         recipe = plan.recipe
         split = split_by_cell(data.cells, data.cell_names, recipe.val_fraction, recipe.seed)
-        train, validation = (
-            make_source(data.features, data.labels, rows, device, plan.memory_limit)
-            for rows in (split.train, split.validation)
-        )
+        relabel = rules.expected if recipe.expected_labels else None
+        train = make_source(data.features, data.labels, split.train, device, plan.memory_limit, relabel)
+        validation = make_source(data.features, data.labels, split.validation, device, plan.memory_limit)
         trainer = Trainer(recipe, train, validation)
         facts = _facts(data, split)
         if warning := facts.warning():
             notify(warning)
-        run = CharacterRunFolder(folder, trainer, data, facts, device)
+        run = CharacterRunFolder(folder, trainer, data, facts, plan.found, plan.ceiling, device)
         if plan.train_state:  # the leader reads the tensors that go with it
             trainer.train_state = plan.train_state
         run.start(going_on=plan.train_state is not None, resume=resume, notify=notify, leader=distributed.on_leader)
@@ -155,17 +170,30 @@ def _check_saved(last: Path, saved: LastMetadata, data: CharacterDataset) -> Non
         )
 
 
-def _recipe(last: Path, saved: LastMetadata | None, preset: str | None, options: Mapping[str, object]) -> Recipe:
+def _recipe(
+    last: Path,
+    saved: LastMetadata | None,
+    preset: str | None,
+    options: Mapping[str, object],
+    found: RulesReport,
+    notify: Callable[[str], None],
+) -> Recipe:
     """The recipe that the user asked for; a resumed run keeps its own, and only its number of epochs may change.
 
     Not even that where the schedule is laid out over all epochs.
     """
     if saved is None:
-        return RECIPES[preset or DEFAULT_RECIPE].with_options(**options)
+        return settled(RECIPES[preset or DEFAULT_RECIPE].with_options(**options), found, options, notify)
     try:
         own = Recipe(**saved.config)
     except (TypeError, WrongValue) as error:
         raise StorytellerError(f"{last}: made by another version of the trainer ({error}); train anew") from error
-    asked = RECIPES[preset].with_options(**options) if preset else own.with_options(**options)
+    if own.expected_labels and not found.follow:
+        raise StorytellerError(
+            f"{last}: trained on expected labels, but now not all rules are known to hold ({found.line()}); give the "
+            "descriptors that it was given, or train anew without --resume"
+        )
+    asked = settled(RECIPES[preset].with_options(**options), found, options, notify) if preset else None
+    asked = asked or own.with_options(**options)
     require_same(last, own.as_dict(), asked.as_dict(), free={"epochs"} if own.schedule == "plateau" else ())
     return asked

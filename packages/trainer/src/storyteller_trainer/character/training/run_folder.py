@@ -13,7 +13,9 @@ from torch import Tensor
 
 from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.dataset import CharacterDataset
+from storyteller_trainer.character.data.manifest import Ceiling
 from storyteller_trainer.character.model.checkpoint import CheckpointMetadata
+from storyteller_trainer.character.rules.report import RulesReport
 from storyteller_trainer.character.training.summary import RunSummary
 from storyteller_trainer.character.training.train import Epoch, Evaluation, Trainer, TrainState
 from storyteller_trainer.runs.folder import RunFolder
@@ -45,15 +47,23 @@ class CharacterRunFolder(RunFolder[Epoch, LastMetadata]):
     last_kind = LastMetadata
 
     def __init__(
-        self, path: Path, trainer: Trainer, data: CharacterDataset, facts: DataSummary, device: torch.device
+        self,
+        path: Path,
+        trainer: Trainer,
+        data: CharacterDataset,
+        facts: DataSummary,
+        found: RulesReport,
+        ceiling: Ceiling,
+        device: torch.device,
     ) -> None:
         """
         Args:
-            facts: about the data, for `run.json`.
+            facts: about the data, for `run.json`; found: of its labels; ceiling: what is claimed because of that.
         """
         super().__init__(path, trainer)
         self._trainer: Trainer = trainer
         self._data, self._facts, self._device = data, facts, device
+        self._found, self._ceiling = found, ceiling
         self._seconds = 0.0
         self._rows: list[CharacterRow] = []
         #: Of the weights as they stand.
@@ -103,14 +113,15 @@ class CharacterRunFolder(RunFolder[Epoch, LastMetadata]):
             val_loss=best.val_loss,
             head_losses=best.head_losses,
             term_losses=best.term_losses,
-            irreducible=self._data.ceiling.irreducible(recipe.head_weights),
-            best_accuracy=self._data.ceiling.best_accuracy,
+            irreducible=self._ceiling.irreducible(recipe.head_weights),
+            best_accuracy=self._ceiling.best_accuracy,
             metrics=best.metrics,
             seconds=self._seconds,
             checkpoint=str(self.path / BEST),
             device=str(self._device),
             threads=torch.get_num_threads(),
             data=self._facts,
+            rules=self._found,
             recipe=recipe.as_dict(),
             versions=self._versions,
         )
@@ -118,8 +129,9 @@ class CharacterRunFolder(RunFolder[Epoch, LastMetadata]):
     def figures(self, epoch: Epoch) -> str:
         """An epoch in one line."""
         state = self._trainer.train_state
+        expected = " on expected labels" if self._trainer.recipe.expected_labels else ""
         return (
-            f"train {epoch.train.total:.4f}  val {epoch.validation.losses.total:.4f}  "
+            f"train {epoch.train.total:.4f}{expected}  val {epoch.validation.losses.total:.4f}  "
             f"best {state.best_loss:.4f} (epoch {state.best_epoch})  lr {epoch.learning_rate:.1e}"
         )
 

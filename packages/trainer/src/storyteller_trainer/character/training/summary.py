@@ -13,6 +13,7 @@ from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.data_summary import DataSummary
 from storyteller_trainer.character.data.manifest import IrreducibleLoss
 from storyteller_trainer.character.model.metrics import Metrics
+from storyteller_trainer.character.rules.report import RulesReport
 
 #: The field whose labels are hardly ever 1.
 SHIFT = "emotion.awareness_shift"
@@ -28,9 +29,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     val_loss: float
     head_losses: dict[str, float]
     term_losses: dict[str, float]
-    #: The lowest loss that the data's labels allow, with the same head weights; None where its manifest tells none.
+    #: The lowest loss that the data's labels allow, with the same head weights; None where that is not known.
     irreducible: IrreducibleLoss | None
-    #: By field, the highest accuracy to be expected of any model; empty where the manifest tells none.
+    #: By field, the highest accuracy to be expected of any model; empty where that is not known.
     best_accuracy: dict[str, float]
     metrics: Metrics
     #: Spent in the loop, over all resumed parts.
@@ -41,6 +42,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     #: By which each process computed what is not done by another device; 0 in files of versions that did not note it.
     threads: int = 0
     data: DataSummary
+    #: Whether the data's labels follow the engine's rules; None in files of versions that did not look.
+    rules: RulesReport | None = None
     recipe: dict[str, Any]
     versions: dict[str, str]
 
@@ -93,6 +96,7 @@ def closing_lines(summary: RunSummary) -> list[str]:
         *_beyond_best(summary),
         *_never_yes(summary),
         f"squared error of the intensity deltas: {delta:.5f}",
+        *([summary.rules.line()] if summary.rules else []),
         f"{ended} in {summary.seconds:.1f} s on {summary.device}; "
         f"trained on {summary.data.train_examples} examples, judged on {summary.data.validation_examples}",
         f"best checkpoint: {Path(summary.checkpoint)}",
