@@ -5,6 +5,8 @@
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
 #   ARGS    more options, passed through to the command of the one target that is asked for
 #   RUN     the run that a page is written about, or that is promoted
+#   NAME    the end of a new run's name
+#   REPORT  no: train without writing a page about the run
 #   RUNS    two runs or ONNX files, divided by a blank, to compare
 #   NPROC   how many processes train the character model together (default: 1)
 #   PYTHON  the interpreter of the virtual environment (default: what uv finds, 3.11 to 3.14)
@@ -15,13 +17,15 @@
 .NOTPARALLEL:
 
 # Handed to the recipes as variables of the shell: there, a blank or a quote in a name is a character like any other.
-export DATA OUT RUN RUNS RUST_REPO SCHEMA_JSON
+export DATA OUT NAME RUN RUNS RUST_REPO SCHEMA_JSON
 # What the commands say to type next is then a line for make.
 export STORYTELLER_MAKE = $(MAKE)
 DATA ?=
 OUT ?=
 RUN ?=
 RUNS ?=
+NAME ?=
+REPORT ?= yes
 ARGS ?=
 NPROC ?=
 PYTHON ?= python3
@@ -40,6 +44,10 @@ SUPPORTED := >=3.11,<3.15
 BARE_PYTHON = "$(UV)" run --quiet --no-project $(or $(CHOSEN_PYTHON),--python '$(SUPPORTED)')
 # DATA as the arguments "$$@": one file, whatever its name, or several, divided by blanks.
 DATA_ARGUMENTS = set --; if [ -n "$$DATA" ]; then set -- $$DATA; if [ -e "$$DATA" ] || [ ! -e "$$1" ]; then set -- "$$DATA"; fi; fi
+
+# A page about the run that was trained, where the extra is installed; not where ARGS ask for something else.
+OTHER_WORK := --validate-only --help --version --output-dir -o
+AFTER_TRAINING = $(if $(or $(filter no,$(REPORT)),$(filter $(OTHER_WORK),$(ARGS)),$(findstring --output-dir=,$(ARGS))),true,$(BIN)/write-report $(CHARACTER_RUN) --if-installed >&2)
 
 # Where the models lie, and what they are checked with: without DATA, what their runs held out.
 CHECKED_PLACE = $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA")
@@ -67,13 +75,14 @@ lock-check: | $(OWN_UV) ## List the versions that are newer than the lock; for m
 
 # --- the character model ------------------------------------------------------------------------------------------
 
-.PHONY: data train export verify evaluate-character report compare promote schema-check
+.PHONY: data train export verify evaluate-character report runs compare promote schema-check
 
 data: setup ## Make sample training data: artifacts/data/character.jsonl
 	$(BIN)/generate-training-data $(ARGS)
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
-	@$(DATA_ARGUMENTS); $(BIN)/train-character-model "$$@" --output-dir $(CHARACTER_RUN) $(if $(NPROC),--processes $(NPROC)) $(ARGS)
+	@$(DATA_ARGUMENTS); $(BIN)/train-character-model "$$@" $(if $(NAME),--name "$$NAME") $(if $(NPROC),--processes $(NPROC)) $(ARGS)
+	@$(AFTER_TRAINING)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
@@ -90,6 +99,9 @@ evaluate-character: setup $(CHARACTER_RUN)/best.safetensors ## Score the trained
 
 report: setup ## Write one page about a run, for a browser: RUN=folder (default: the character model's last run)
 	$(BIN)/write-report $(if $(RUN),"$$RUN",$(CHARACTER_RUN)) $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA") $(ARGS)
+
+runs: setup ## List the training runs of every kind of model
+	$(BIN)/list-runs $(ARGS)
 
 compare: setup ## Say whether the second of two models is better: RUNS="first second", runs or ONNX files
 	@set -- $$RUNS; $(BIN)/compare-models "$$@" $(if $(DATA),--data "$$DATA") $(ARGS)

@@ -36,6 +36,7 @@ STARTED: dict[str, tuple[tuple[str, ...], str]] = {
     "annotate-text": (("data.jsonl", "--models", "runs"), "torch"),
     "evaluate-classifier": (("runs", "data.jsonl"), "torch"),
     "evaluate-character-model": (("runs/event", "data.jsonl"), "torch"),
+    "list-runs": ((), "rich.table"),
     "write-report": (("runs/event",), "matplotlib"),
     "compare-models": (("model.onnx", "runs/event"), "torch"),
     "promote-model": (("runs/event",), "torch"),

@@ -16,6 +16,7 @@ from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.train import Trainer
 from storyteller_trainer.commands.train_character_model import main
 from storyteller_trainer.runs.recipe_values import values
+from storyteller_trainer.runs.run_facts import RunFacts
 from storyteller_trainer.sample.character.config import SampleConfig
 from storyteller_trainer.sample.character.descriptor_files import load_descriptors
 from storyteller_trainer.sample.character.plan import make_plan
@@ -34,7 +35,8 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
     assert "validation side, epoch 2 of 2" in done.stdout
     assert "action.type" in done.stdout
     assert "engine's cut" in done.stdout
-    assert "best checkpoint: artifacts/character/best.safetensors" in done.stdout
+    run = Path("artifacts/character").resolve().relative_to(Path.cwd())
+    assert f"best checkpoint: {run}/best.safetensors" in done.stdout
     assert f"Data: {small_jsonl} (240 examples)\n" in done.stderr
     assert "Training on cpu\nlabels against the engine's rules: differ in: " in done.stderr
     assert "Computing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes" in done.stderr
@@ -45,7 +47,9 @@ def test_training_prints_tables_and_writes_the_run(small_jsonl: Path) -> None:
 
 def test_json_is_the_same_result_for_another_program(small_jsonl: Path) -> None:
     done = call(small_jsonl, *QUICK, "--json", "--output-dir", "elsewhere")
-    assert json.loads(done.stdout) == json.loads(Path("elsewhere/run.json").read_text())
+    printed, kept = json.loads(done.stdout), json.loads(Path("elsewhere/run.json").read_text())
+    assert printed == {name: kept[name] for name in printed}
+    assert kept.keys() - printed.keys() == set(RunFacts.__struct_fields__)
 
 
 def test_every_value_of_the_recipe_has_an_option(small_jsonl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +132,7 @@ def test_the_number_of_threads_can_be_fixed(small_jsonl: Path) -> None:
     [
         (("--dropout", "1"), "'--dropout': dropout is 1.0; it must be from 0 to below 1"),
         (("--epochs", "many"), "'--epochs': 'many' is not a valid integer"),
-        (("--recipe", "secret"), "'--recipe': 'secret' is not one of"),
+        (("--recipe", "secret"), "'--recipe': 'secret' is neither default nor reference"),
         (("--unknown",), "No such option '--unknown'"),
         (("--threads", "0"), "'--threads': '0' is neither auto nor a number from 1 on"),
         (("--accumulate", "257"), "'--accumulate': accumulate is 257; it must be from 1 to batch_size, 256"),
@@ -179,7 +183,8 @@ def test_ctrl_c_in_training_says_how_to_go_on(small_jsonl: Path, monkeypatch: py
         patch.setattr(Trainer, "train_step", press)
         done = call(small_jsonl, *QUICK)
     assert done.exit_code == 130
-    assert f"  train-character-model {small_jsonl} --device cpu --resume" in done.stderr
+    (run,) = Path("artifacts/runs").iterdir()
+    assert f"  train-character-model {small_jsonl} --device cpu --output-dir {run} --resume" in done.stderr
     assert call(small_jsonl, "--resume").exit_code == 0
 
 

@@ -16,7 +16,7 @@ from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
 from storyteller_trainer.runs.run_files import BEST, CHARACTER_RUN
 
 from storyteller_exporter.commands.places import models_folder, models_option
-from storyteller_exporter.report.extra import report_extra
+from storyteller_exporter.report.extra import is_installed, report_extra
 
 #: The name of the page in the run's folder.
 REPORT = "report.html"
@@ -29,7 +29,8 @@ EVENT_MARK = "config.json"
 @option("-o", "--output", type=OUTPUT_FILE, help=f"Where the page goes [default: {REPORT} in the run].")
 @option("--data", type=INPUT, help="Data to judge a character model on [default: what the run held out].")
 @models_option()
-def main(run: Path, output: Path | None, data: Path | None, models: Path | None) -> None:
+@option("--if-installed", is_flag=True, help="Say so and write nothing where the extra `report` is not installed.")
+def main(run: Path, output: Path | None, data: Path | None, models: Path | None, if_installed: bool) -> None:
     """Write what a run did, how good its model is and where it is wrong, as one page for a browser.
 
     RUN is a training run; by default it is artifacts/character. Of the event models it is one run, or the folder of
@@ -49,6 +50,9 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None)
             for file in find_shards([data]):
                 check_file(file, CHARACTER_MAKER)
     place = models_folder(models)
+    if if_installed and not is_installed():
+        err.print("no page was written about the run: the extra `report` is not installed")
+        return
     with report_extra():
         if events:
             with events_extra():

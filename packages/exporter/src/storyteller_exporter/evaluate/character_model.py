@@ -85,8 +85,8 @@ class CharacterPredictor:
         """
         step = 1 if self._one_by_one else BATCH
         parts = [np.empty((0, sum(HEADS.values())), np.float32)]
-        for begin in range(0, len(features), step):
-            part = np.ascontiguousarray(features[begin : begin + step], np.float32)
+        for first in range(0, len(features), step):
+            part = np.ascontiguousarray(features[first : first + step], np.float32)
             try:
                 (found,) = self._predict([{"features": part}])
                 parts.append(np.concatenate([found[head] for head in HEADS], axis=1))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from storyteller_schema.common.hints import hint
 from storyteller_schema.contract.events import EVENT_THRESHOLD, EventKind, Span
@@ -64,7 +65,8 @@ def event_page(folders: Sequence[Path]) -> str:
         parts=PARTS,
         version=version("storyteller-exporter"),
         verdict=[*map(_did, records), *_good(events, entities)],
-        repeat=[_repeat(record, run) for record, run in zip(records, runs, strict=True)],
+        # One command trains both, as a rule.
+        repeat=list(dict.fromkeys(_repeat(record, run) for record, run in zip(records, runs, strict=True))),
         curves=[chart for record, run in zip(records, runs, strict=True) for chart in _curves(record.history, run)],
         tables=[_table("event kinds", events), _table("entities", entities)],
         score_charts=[
@@ -135,6 +137,7 @@ def _curves(history: Sequence[HistoryRow], run: EventCheckpoint) -> list[Chart]:
         score.axes.plot(epochs, [row.scores.get(name, np.nan) for row in history], color=color, label=name)
     for canvas in (loss, score):
         canvas.axes.set_xlabel("epoch")
+        canvas.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     last = history[-1]
     told = ", ".join(f"{name} {value:.4f}" for name, value in last.scores.items())
     return [

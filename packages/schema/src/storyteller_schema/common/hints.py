@@ -26,6 +26,7 @@ TARGETS = {
     "evaluate-classifier": "evaluate",
     "evaluate-character-model": "evaluate-character",
     "write-report": "report",
+    "list-runs": "runs",
     "compare-models": "compare",
     "promote-model": "promote",
 }

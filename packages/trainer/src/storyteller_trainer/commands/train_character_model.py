@@ -26,11 +26,13 @@ from storyteller_schema.common.settings import ARTIFACTS, training_file
 
 from storyteller_trainer.character.data.data_files import find_shards
 from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe
+from storyteller_trainer.commands.recipe_file import check_recipe_name, read_recipe
 from storyteller_trainer.commands.recipe_options import device_option, recipe_options
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
 from storyteller_trainer.runs.launch import is_one_of_several, launch, one_voice
 from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import CHARACTER_RUN
+from storyteller_trainer.runs.run_place import RUNS, check_run_name, link_latest, new_run
 from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_character_file
 
@@ -50,12 +52,16 @@ MODULE = "storyteller_trainer.character"
     "-o",
     "--output-dir",
     type=OUTPUT_FOLDER,
-    default=CHARACTER_RUN,
-    show_default=True,
-    help="Where checkpoints and history go.",
+    help=f"Where checkpoints and history go [default: a new folder in {RUNS}, to which {CHARACTER_RUN} then leads].",
     section="Run",
 )
-@option("--resume", is_flag=True, help="Go on with the run in --output-dir, by its own recipe.", section="Run")
+@option("--name", help="The end of that folder's name [default: character].", section="Run")
+@option(
+    "--resume",
+    is_flag=True,
+    help=f"Go on with the run in --output-dir, else {CHARACTER_RUN}, by its own recipe.",
+    section="Run",
+)
 @device_option("Run")
 @threads_option("Run")
 @option(
@@ -103,8 +109,8 @@ MODULE = "storyteller_trainer.character"
 @option(
     "--recipe",
     "preset",
-    type=click.Choice(list(RECIPES)),
-    help=f"The values that no option gives. [{DEFAULT_RECIPE}]",
+    metavar="NAME|FILE",
+    help=f"The values that no option gives: {' or '.join(RECIPES)}, a TOML file, or a run.json. [{DEFAULT_RECIPE}]",
     section="Recipe",
 )
 @recipe_options(RECIPES)
@@ -115,6 +121,7 @@ def main(
     validate_only: bool,
     write_split: Path | None,
     as_json: bool,
+    preset: str | None,
     **settings: Any,
 ) -> None:
     """Train the character model on DATA: JSONL files (plain or gzip), folders of them, or patterns ('data/*.jsonl').
@@ -131,10 +138,13 @@ def main(
     """
     with one_voice():
         if validate_only:
-            refuse_beside("--validate-only trains nothing", "write_split", "resume", "preset", *values(Recipe))
+            refuse_beside("--validate-only trains nothing", "write_split", "resume", "preset", "name", *values(Recipe))
         if write_split:
             shaping = set(values(Recipe)) - {"seed", "val_fraction"}
-            refuse_beside("--write-split trains nothing", "resume", "preset", *shaping)
+            refuse_beside("--write-split trains nothing", "resume", "preset", "name", *shaping)
+        if settings["output_dir"] is not None:
+            refuse_beside("--output-dir names the folder", "name")
+        settings = {"preset": preset, **settings} | _from_file(preset, settings)
         _check(data, processes, **settings)
         if validate_only:
             _validate(_places(data), settings["descriptors"], as_json)
@@ -155,7 +165,8 @@ def _check(
     resume: bool,
     device: str,
     memory_limit: float,
-    output_dir: Path,
+    output_dir: Path | None,
+    name: str | None,
     cache_dir: Path,
     descriptors: Path | None,
     threads: int | None,
@@ -166,6 +177,7 @@ def _check(
     Raises:
         WrongValue: naming the argument.
     """
+    check_run_name(name or "character")
     if not resume:  # whose recipe stands in the run
         RECIPES[preset or DEFAULT_RECIPE].with_options(**options)
     if not memory_limit >= 0:  # nor NaN
@@ -181,6 +193,19 @@ def _check(
     with judging("data"):
         for file in find_shards(data or filter(None, [own])):
             check_file(file, CHARACTER_MAKER)
+
+
+def _from_file(preset: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Where --recipe names a file, its values, but for those that an option gives, and no preset."""
+    if preset is None or preset in RECIPES:
+        return {}
+    with judging("preset"):
+        check_recipe_name(preset, RECIPES)
+    names = values(Recipe)
+    found = read_recipe(Path(preset), names)
+    given = {name: value for name, value in settings.items() if name in names and value is not None}
+    checked = {name: names[name].checked(f"{preset}: {name}", value) for name, value in found.items()}
+    return {"preset": None, **checked, **given}
 
 
 def notify(line: str) -> None:
@@ -270,7 +295,8 @@ def _train(
     as_json: bool,
     *,
     processes: int,
-    output_dir: Path,
+    output_dir: Path | None,
+    name: str | None,
     cache_dir: Path,
     device: str,
     descriptors: Path | None,
@@ -296,19 +322,18 @@ def _train(
         say = notify if distributed.is_leader() else _ignore
         places = distributed.one_before_the_others(lambda: _places(data, say))
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
-        for line in (
-            dataset.describe(),
-            *dataset.notices,
-            *dataset.repetitions(),
-            distributed.describe(describe_device(place)),
-        ):
+        going_on = resume and CHARACTER_RUN.exists()
+        folder = output_dir or (CHARACTER_RUN if going_on else new_run(name or "character"))
+        latest = output_dir is None and not going_on
+        for line in (dataset.describe(), *dataset.notices, *dataset.repetitions()):
             say(line)
         if distributed.is_leader():
             _warn(dataset, say)
+        say(distributed.describe(describe_device(place)))
         try:
             summary = train_character_model(
                 dataset,
-                output_dir,
+                folder,
                 place,
                 places=_axis_places(descriptors, say),
                 preset=preset,
@@ -317,11 +342,13 @@ def _train(
                 memory_limit=memory_limit * 1e9,
                 threads=threads,
                 notify=say,
+                on_first_epoch=lambda: link_latest(CHARACTER_RUN, folder, say) if latest else None,
             )
         except Interrupted as stopped:
             same = words_given("output_dir", "device", "cache_dir", "descriptors", "memory_limit")
+            same += ["--output-dir", str(folder)] if latest else []
             again = hint("train-character-model", *same, "--resume", data=places, processes=processes)
-            say(f"{stopped}: {stopped.epochs} epochs are saved in {output_dir}; go on with:")
+            say(f"{stopped}: {stopped.epochs} epochs are saved in {folder}; go on with:")
             say(f"  {again}")
             raise click.exceptions.Exit(130) from None
         if not distributed.is_leader():

@@ -21,6 +21,7 @@ from storyteller_schema.common.files import write_atomic
 from torch import Tensor
 
 from storyteller_trainer.runs.history import HistoryRow
+from storyteller_trainer.runs.run_facts import RunFacts
 from storyteller_trainer.runs.run_files import BEST, HISTORY, LAST, SUMMARY
 from storyteller_trainer.runs.tensor_file import read_tensors, require_dtypes, save_tensors
 from storyteller_trainer.runs.trainer import Epoch, Trainer
@@ -46,6 +47,10 @@ class RunFolder(ABC, Generic[E, L]):
     def __init__(self, path: Path, trainer: Trainer[Any, E]) -> None:
         self.path = path
         self._trainer = trainer
+        #: How the run came about, for `run.json`, beside what came out of it; set by whoever knows it.
+        self.facts: RunFacts | None = None
+        #: Called by the process that writes, once the first epoch is on disk.
+        self.on_first_epoch: Callable[[], None] = lambda: None
 
     @abstractmethod
     def best_metadata(self, epoch: E) -> msgspec.Struct:
@@ -103,6 +108,8 @@ class RunFolder(ABC, Generic[E, L]):
         """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
         self.sweep()
         self._save_last()
+        if self.facts is not None and not (self.path / BEST).exists():
+            self._write_json({"finished": False, "epochs": 0, **msgspec.structs.asdict(self.facts)})
 
     def read_last(self) -> None:
         """Takes over what `last` holds, and makes the history what it knows.
@@ -119,6 +126,14 @@ class RunFolder(ABC, Generic[E, L]):
         except (KeyError, RuntimeError) as error:
             raise StorytellerError(f"{path}: its tensors do not fit the network ({error}); train anew") from error
         self._write_history()
+        self.facts = self._earlier_facts() or self.facts
+
+    def _earlier_facts(self) -> RunFacts | None:
+        """Of the run that is gone on with; None where `run.json` does not say them."""
+        try:
+            return msgspec.json.decode((self.path / SUMMARY).read_bytes(), type=RunFacts)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def sweep(self) -> None:
         """Removes what a killed run left half written."""
@@ -133,11 +148,17 @@ class RunFolder(ABC, Generic[E, L]):
         self._save_last()
         self._write_history()
         self.write_summary(self.summary())
+        if epoch.number == 1:
+            self.on_first_epoch()
 
     def write_summary(self, summary: R) -> R:
         """Writes `run.json`, and returns what it says."""
-        write_atomic(self.path / SUMMARY, msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+        facts = {} if self.facts is None else msgspec.structs.asdict(self.facts)
+        self._write_json(facts | msgspec.to_builtins(summary))
         return summary
+
+    def _write_json(self, content: dict[str, Any]) -> None:
+        write_atomic(self.path / SUMMARY, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
 
     def _save_last(self) -> None:
         save_tensors(self.path / LAST, self._trainer.state(), self.last_metadata())

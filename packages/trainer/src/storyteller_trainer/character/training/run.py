@@ -33,6 +33,7 @@ from storyteller_trainer.runs.device import subnormals_as_zero
 from storyteller_trainer.runs.loop import run_epochs
 from storyteller_trainer.runs.progress import EpochProgress
 from storyteller_trainer.runs.resume import read_saved, require_same
+from storyteller_trainer.runs.run_facts import facts_now
 from storyteller_trainer.runs.run_files import LAST
 from storyteller_trainer.runs.threads import choose_threads, computing_by
 
@@ -68,6 +69,7 @@ def train_character_model(
     memory_limit: float = MEMORY_LIMIT,
     threads: int | None = None,
     notify: Callable[[str], None] = lambda line: None,
+    on_first_epoch: Callable[[], None] = lambda: None,
 ) -> RunSummary:
     """Trains a network, or goes on training it, and leaves everything about it in a folder.
 
@@ -82,6 +84,7 @@ def train_character_model(
         memory_limit: features of more bytes than this are read from the cache as they are needed (batches.py).
         threads: by how many each process computes on the CPU; None for what the resumed run had, or what is free.
         notify: called with lines for the user.
+        on_first_epoch: called once the first epoch of a new run is on disk.
 
     Of several processes (distributed.py) only the first one touches the folder, and its recipe counts.
 
@@ -129,6 +132,9 @@ def train_character_model(
         if warning := facts.warning():
             notify(warning)
         run = CharacterRunFolder(folder, trainer, data, facts, plan.found, plan.ceiling, device)
+        began = preset or DEFAULT_RECIPE
+        run.facts = facts_now(began, recipe.as_dict(), RECIPES[began].as_dict())
+        run.on_first_epoch = on_first_epoch
         if plan.train_state:  # the leader reads the tensors that go with it
             trainer.train_state = plan.train_state
         run.start(going_on=plan.train_state is not None, resume=resume, notify=notify, leader=distributed.on_leader)

@@ -27,6 +27,7 @@ from storyteller_trainer.runs.distributed import on_leader
 from storyteller_trainer.runs.loop import run_epochs
 from storyteller_trainer.runs.progress import EpochProgress
 from storyteller_trainer.runs.resume import read_saved, require_same
+from storyteller_trainer.runs.run_facts import facts_now
 from storyteller_trainer.runs.run_files import BEST, LAST
 from storyteller_trainer.runs.threads import choose_threads, computing_by
 
@@ -111,6 +112,7 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
             notify(notice)
         held_out = {part: examples[part] for part in HELD_OUT}
         run = EventRunFolder(request.folder, trainer, encoder, state, facts, held_out, dataset, notify)
+        run.facts = facts_now(name, asdict(recipe), asdict(recipe_for(name)))
         run.start(going_on=saved is not None, resume=request.resume, notify=notify, leader=on_leader)
         try:
             run_epochs(trainer, run, EpochProgress(recipe.epochs, trainer.train_state.epoch), on_leader)

@@ -1,0 +1,103 @@
+"""`list-runs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from storyteller_schema.common.console import command, out, print_json
+from storyteller_schema.common.options import INPUT, json_option
+from storyteller_schema.common.settings import ARTIFACTS
+
+from storyteller_trainer.runs.run_files import CHARACTER_RUN, EVENT_RUNS, LAST, SUMMARY
+from storyteller_trainer.runs.run_place import RUNS
+
+
+@command("list-runs")
+@click.argument("places", metavar="[PLACE]...", nargs=-1, type=INPUT)
+@json_option
+def main(places: tuple[Path, ...], as_json: bool) -> None:
+    """List training runs of every kind of model, the oldest first: what was trained, how far, and how good it is.
+
+    PLACE is a run or a folder of runs; by default all in artifacts/runs, artifacts/character and artifacts/events. What
+    a run does not say of itself, as those of earlier versions, is left empty.
+
+    \b
+    Example:
+      list-runs
+    """
+    runs = [row for folder in _folders(places or (RUNS, CHARACTER_RUN, EVENT_RUNS)) if (row := _row(folder))]
+    runs.sort(key=lambda row: (row["started"], row["run"]))
+    if as_json:
+        print_json(runs)
+        return
+    if not runs:
+        out.print(f"no run in {', '.join(map(str, places or (ARTIFACTS,)))}")
+        return
+    from rich.table import Table
+
+    table = Table("run", "model", "state", box=None, header_style="bold")
+    for heading in ("epochs", "best", "score"):
+        table.add_column(heading, justify="right")
+    for heading in ("started", "commit", "data", "differs"):
+        table.add_column(heading)
+    for row in runs:
+        differs = ", ".join(f"{name} {value}" for name, value in row["differs"].items())
+        commit = row["commit"][:9] + ("+" if row["dirty"] else "")
+        best = "" if row["best_epoch"] is None else str(row["best_epoch"])
+        name = f"{row['run']}{' (latest)' if row['latest'] else ''}"
+        figures = (str(row["epochs"]), best, row["score"])
+        table.add_row(name, row["model"], row["state"], *figures, row["started"], commit, row["data"], differs)
+    out.print(table)
+
+
+def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
+    """Every run in some places, each once: the places themselves, and what lies in them up to two folders deep."""
+    seen: set[Path] = set()
+    for place in places:
+        for folder in (place, *sorted(place.glob("*")), *sorted(place.glob("*/*"))):
+            is_run = any((folder / name).is_file() for name in (SUMMARY, LAST))
+            if is_run and folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                yield folder
+
+
+def _row(folder: Path) -> dict[str, Any] | None:
+    try:
+        told = json.loads((folder / SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        told = {}
+    if not isinstance(told, dict):
+        told = {}
+    data: dict[str, Any] = told["data"] if isinstance(told.get("data"), dict) else {}
+    finished = told.get("finished")
+    return {
+        "run": str(folder),
+        "model": str(told.get("task", "character" if "head_losses" in told else "")),
+        "state": "finished" if finished else "not finished" if finished is False else "unknown",
+        "latest": CHARACTER_RUN.is_symlink() and CHARACTER_RUN.resolve() == folder.resolve(),
+        "epochs": told.get("epochs", 0),
+        "best_epoch": told.get("best_epoch"),
+        "score": _score(told),
+        "started": told.get("started", ""),
+        "commit": told.get("commit", ""),
+        "dirty": told.get("dirty"),
+        "data": data.get("file", ""),
+        "data_hash": data.get("hash", ""),
+        "differs": told.get("differs", {}),
+    }
+
+
+def _score(told: dict[str, Any]) -> str:
+    """The validation loss of a character run; macro F1 and entity F1 on the validation part of an event run."""
+    if "val_loss" in told:
+        return f"loss {told['val_loss']:.4f}"
+    validation = told.get("scores", {}).get("validation", {})
+    found = []
+    for name, kind, average in (("kinds", "events", "macro"), ("entities", "entities", "micro")):
+        if validation.get(kind):
+            found.append(f"{name} F1 {validation[kind][average]['f1']:.4f}")
+    return ", ".join(found)
