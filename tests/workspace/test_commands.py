@@ -89,7 +89,7 @@ def test_every_output_option_has_the_same_short_form() -> None:
         for parameter in command.params
         if {"--output", "--output-dir"} & set(parameter.opts)
     }
-    assert len(found) == 12
+    assert len(found) == 14
     assert {opts[0] for opts in found.values()} == {"-o"}
     assert not [
         name for name, command in COMMANDS.items() for p in command.params if "-o" in p.opts and name not in found
