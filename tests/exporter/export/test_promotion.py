@@ -104,9 +104,16 @@ def test_a_worse_one_changes_nothing(good: Path, spoiled: Path, trained: Path, s
     assert "| total |" in summary
 
 
-def test_a_margin_lets_a_slightly_worse_one_pass(good: Path, spoiled: Path, sample: Path, models: Path) -> None:
+def test_a_margin_lets_a_worse_one_pass(good: Path, run: Path, sample: Path, models: Path) -> None:
     shutil.copy(good, models / NAME)
-    assert promote(spoiled, models, data=sample, margin=1000.0).promoted
+    assert not promote(run, models, data=sample).promoted
+    assert promote(run, models, data=sample, margin=1000.0).promoted
+
+
+def test_a_file_without_its_run_is_not_promoted(good: Path, sample: Path, models: Path) -> None:
+    found = promote(good, models, data=sample)
+    assert not found.promoted
+    assert any("--checkpoint" in reason for reason in found.reasons)
 
 
 def test_the_same_model_again_is_not_worse(good: Path, trained: Path, models: Path) -> None:

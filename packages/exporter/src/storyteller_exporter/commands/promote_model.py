@@ -21,7 +21,12 @@ JUDGED = "What is promoted"
 @command("promote-model")
 @click.argument("candidate", type=INPUT, default=CHARACTER_RUN)
 @models_option(section=JUDGED)
-@option("--checkpoint", type=INPUT, help="The run of an ONNX file, for parity and held-out examples.", section=JUDGED)
+@option(
+    "--checkpoint",
+    type=INPUT,
+    help="The run of an ONNX file, for parity and held-out examples; it needs one.",
+    section=JUDGED,
+)
 @option("--data", type=INPUT, help="Data to compare on [default: that of the run].", section=JUDGED)
 @option(
     "--margin",
