@@ -20,7 +20,7 @@ from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task, build_model
 from storyteller_trainer.events.model.encoders import load_encoder
-from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
+from storyteller_trainer.events.model.tokenizer import composed, normalised, read_tokenizer
 from storyteller_trainer.runs.run_files import BEST
 from storyteller_trainer.sample.events.prose import load_prose
 from tiny_encoders import save_tiny_encoder
@@ -70,7 +70,11 @@ def examples() -> list[EventExample]:
     assert len(prose) >= 200
     assert sum(not example.text.isascii() for example in prose) >= 10
     hard = ["Zoë " * 100, "🎭 Søren’s naïve façade—軸—cracked… “Élan!”", "  two  blanks\tand a tab ", "!"]
-    return [*prose, *(msgspec.structs.replace(prose[0], text=text, entities=[]) for text in hard)]
+    marks = [
+        "Zoe\u0308 and E\u0301mile\u0301 \u041a\u0438\u0438\u0306 o\u0302\u0301 Mara\ufe0f",
+        "\u0e01\u0e35\u0e48 x\u0301 \u304b\u3099",
+    ]
+    return [*prose, *(msgspec.structs.replace(prose[0], text=text, entities=[]) for text in [*hard, *marks])]
 
 
 def with_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
@@ -90,7 +94,7 @@ def test_rust_finds_the_same_kinds_and_the_same_bytes(
 ) -> None:
     folder = shutil.copytree(exported, tmp_path / "event_classifier")
     own = read_tokenizer(save_tiny_encoder(tmp_path / "encoder", tokenizer) / "tokenizer.json")
-    with_tokenizer(folder, normalised(own))
+    with_tokenizer(folder, composed(normalised(own)))
     data = examples()
     models = EngineEvents(folder)
     expected = [models.predict(item, Padding.FIXED) for item in models.encode(data).items]

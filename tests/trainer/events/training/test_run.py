@@ -121,6 +121,20 @@ def test_the_run_of_an_earlier_version_goes_on(
     assert same(weights(request.folder), weights(whole))
 
 
+def test_a_run_from_before_letters_and_marks_were_composed_keeps_its_tokenizer(
+    dataset: EventDataset, request_for: RequestFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("storyteller_trainer.events.model.encoders.composed", lambda tokenizer: tokenizer)
+        train_classifier(dataset, request_for(Task.NER, options=OPTIONS | {"epochs": 1}), CPU)
+    file = request_for(Task.NER).folder / "tokenizer.json"
+    before = file.read_bytes()
+    train_classifier(dataset, request_for(Task.NER, resume=True, encoder=None, options={}), CPU)
+    assert file.read_bytes() == before
+    train_classifier(dataset, request_for(Task.NER, options=OPTIONS | {"epochs": 1}), CPU)
+    assert file.read_bytes() != before
+
+
 def test_the_held_out_files_are_the_held_out_parts(dataset: EventDataset, request_for: RequestFor) -> None:
     request = request_for(options=OPTIONS | {"epochs": 1})
     train_classifier(dataset, request, CPU)

@@ -162,7 +162,7 @@ def _common_tokenizer(runs: Path, sources: dict[Task, EventCheckpoint]) -> Token
         )
         raise StorytellerError(
             f"the models were trained with different tokenizers, and the engine loads one for both: {found}; "
-            "train both with the same --encoder"
+            "train both with the same --encoder, and with one version of this workspace"
         )
     return normalised(next(iter(sources.values())).tokenizer)
 

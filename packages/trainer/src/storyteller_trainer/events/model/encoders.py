@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig,
 from transformers.utils import logging
 
 from storyteller_trainer.events.model.encoder_names import DEFAULT_ENCODER, resolve
-from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
+from storyteller_trainer.events.model.tokenizer import composed, normalised, read_tokenizer
 
 OFFLINE = (
     f"Offline choices: --encoder {DEFAULT_ENCODER}, which is installed with the workspace, or --encoder FOLDER, "
@@ -32,8 +32,10 @@ class Encoder:
     #: As the user named it.
     name: str
     model: PreTrainedModel
-    #: Normalised: no padding, no truncation, offsets without leading blanks.
+    #: Normalised: no padding, no truncation, offsets without leading blanks. Composed: a mark stays with its letter.
     tokenizer: Tokenizer
+    #: The same without composing, as runs of earlier versions have it; None where it is not known.
+    uncomposed: Tokenizer | None = None
 
     @property
     def family(self) -> str:
@@ -61,7 +63,7 @@ def load_encoder(name: StrPath) -> Encoder:
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise StorytellerError(f"--encoder {name}: cannot load {source}: {_reason(error)}. {OFFLINE}") from error
     _check_sizes(name, model.config, backend)
-    return Encoder(name=name, model=model, tokenizer=backend)
+    return Encoder(name=name, model=model, tokenizer=composed(backend), uncomposed=backend)
 
 
 def _from_hub(name: str, source: str) -> Tokenizer:

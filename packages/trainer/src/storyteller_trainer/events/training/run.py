@@ -17,7 +17,7 @@ from storyteller_trainer.events.data.split import HELD_OUT, split
 from storyteller_trainer.events.model.checkpoint import load_event_checkpoint, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.encoder_names import DEFAULT_ENCODER
-from storyteller_trainer.events.model.encoders import load_encoder
+from storyteller_trainer.events.model.encoders import Encoder, load_encoder
 from storyteller_trainer.events.training.recipe import recipe_for
 from storyteller_trainer.events.training.run_folder import EventRunFolder, RunState
 from storyteller_trainer.events.training.summary import DataSummary, RunSummary
@@ -89,7 +89,7 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
     with computing_by(choose_threads(device, request.threads, saved.threads if saved else None, notify)):
         name = request.encoder or (saved.encoder if saved else DEFAULT_ENCODER)
         recipe = (saved.recipe if saved else recipe_for(name)).with_options(**request.options)
-        encoder = load_encoder(name)
+        encoder = _as_begun(load_encoder(name), saved)
         parts = split(dataset.examples, recipe.split, recipe.seed)
         examples = {part.name: getattr(parts, part.name) for part in fields(parts)}
         useful = {part: _annotated(members, request.task, part) for part, members in examples.items()}
@@ -122,6 +122,14 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
         trainer.model.load_state_dict(load_event_checkpoint(request.folder).model.state_dict())
         scores = {part: trainer.evaluate(encodings[part].items) for part in ("validation", *HELD_OUT)}
         return run.write_summary(run.summary(scores))
+
+
+def _as_begun(encoder: Encoder, saved: RunState | None) -> Encoder:
+    """The encoder with the tokenizer of the resumed run: earlier versions did not compose letters and marks."""
+    before = encoder.uncomposed
+    if saved and before and saved.tokenizer_hash == tokenizer_hash(before):
+        return replace(encoder, tokenizer=before)
+    return encoder
 
 
 def _settings(state: RunState) -> dict[str, object]:
