@@ -54,7 +54,7 @@ def full_disk(full_from: int | None, error: int = errno.ENOSPC) -> Iterator[Full
     def opened(file: Any, mode: str = "r", buffering: int = -1, *args: Any, **options: Any) -> IO[Any]:
         if not isinstance(file, (str, bytes, os.PathLike)) or not set(mode) & set("wax+"):
             return _open(file, mode, buffering, *args, **options)
-        raw = File(os.fspath(file), mode.replace("b", "").replace("t", ""))
+        raw = File(os.fspath(file), mode.replace("b", "").replace("t", ""), opener=options.pop("opener", None))
         if buffering == 0:
             return raw
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)

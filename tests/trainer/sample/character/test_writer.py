@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from failing_disk import at_every_write
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.enums import AwarenessLevel, Primary
 from storyteller_schema.contract.fingerprint import fingerprint
@@ -198,3 +200,19 @@ def test_random_worlds_are_sound_and_differ(seed: int, tmp_path: Path) -> None:
     for name in LABEL_AXES:
         assert len({layout.index(name) for layout in layouts if name in layout}) >= 2
     assert len(make_plan(descriptors, SampleConfig()).cells) == 1303
+
+
+def test_a_full_disk_at_any_write_leaves_the_old_pair(tmp_path: Path) -> None:
+    place = tmp_path / "a.jsonl"
+    write(place, examples=20, cells=4)
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    plan = make_plan(SHIPPED, SampleConfig(examples=40, cells=4))
+
+    def check(number: int, error: Exception) -> None:
+        assert isinstance(error, StorytellerError)
+        told = rf"^{tmp_path}/a\.(jsonl|manifest\.json): cannot write here: No space left on device"
+        assert re.match(told, str(error))
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+    assert at_every_write(lambda: write_dataset(plan, place), check) >= 2
+    assert len(place.read_text().splitlines()) == 40

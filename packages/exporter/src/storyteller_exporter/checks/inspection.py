@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from storyteller_schema.common.files import naming_what_failed
 from storyteller_schema.contract.onnx import INTERFACES, OPSET, Interface, Tensor
 
 from storyteller_exporter.checks.verification_report import Status, Verification
@@ -99,8 +100,9 @@ def _load(
     """The file alone, loaded; failing that, the file where it lies, so that the rest can still be checked."""
     names = [value.name for value in facts.outputs if interface and value.name in interface.output_names]
     if not facts.external:
-        alone = Path(tempfile.mkdtemp(dir=sandbox.folder)) / path.name
-        shutil.copyfile(path, alone)
+        with naming_what_failed(sandbox.folder):
+            alone = Path(tempfile.mkdtemp(dir=sandbox.folder)) / path.name
+            shutil.copyfile(path, alone)
         try:
             sandbox.ask(Load(str(alone)), Done)
         except RefusedError as error:

@@ -12,7 +12,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import naming_what_failed, place_of, temporary_beside
 
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
-from storyteller_exporter.verify.files import REPORT_NAME, write_report
+from storyteller_exporter.verify.files import REPORT_NAME, report_text
 
 #: Where files that failed their checks are kept, in the folder that they were meant for.
 FAILED = "failed-export"
@@ -51,7 +51,8 @@ def deliver(stage: Path, folder: Path, reports: Sequence[Verification], *, allow
         StorytellerError: they are not good: every reason, and where they are kept. Nothing was replaced.
     """
     verdict = overall(reports)
-    write_report(reports, stage / REPORT_NAME)
+    with naming_what_failed(folder):  # the stage is none of the user's
+        (stage / REPORT_NAME).write_text(report_text(reports), encoding="utf-8")
     if verdict is Verdict.PASSED or (verdict is Verdict.UNJUDGED and allow_unjudged):
         replace_all(stage, folder)
         shutil.rmtree(folder / FAILED, ignore_errors=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 import msgspec
+from storyteller_schema.common.files import naming_what_failed
 from storyteller_schema.common.one_line import one_line
 
 from storyteller_exporter.sandbox.limits import Limits
@@ -64,7 +65,12 @@ class Sandbox:
         self._errors: IO[bytes] | None = None
 
     def __enter__(self) -> Sandbox:
-        self._start()  # it imports its libraries while the parent imports others
+        try:
+            with naming_what_failed(self.folder):
+                self._start()  # it imports its libraries while the parent imports others
+        except BaseException:
+            self._folder.cleanup()
+            raise
         return self
 
     def __exit__(self, *about: object) -> None:

@@ -88,6 +88,11 @@ def verify_file(
     return verify_as(Path(file), open_family, limits=limits, floors=floors)
 
 
+def report_text(reports: Sequence[Verification]) -> str:
+    """The reports as JSON, as their file holds them."""
+    return json.dumps(as_json(reports), indent=2, allow_nan=False) + "\n"
+
+
 def write_report(reports: Sequence[Verification], target: StrPath) -> None:
     """Writes the reports as JSON.
 
@@ -97,6 +102,6 @@ def write_report(reports: Sequence[Verification], target: StrPath) -> None:
     target = Path(target)
     require_folder_of(target)
     try:
-        write_atomic(target, json.dumps(as_json(reports), indent=2, allow_nan=False) + "\n")
+        write_atomic(target, report_text(reports))
     except StorytellerError as error:
         raise StorytellerError(f"the report could not be written: {error} (--output FILE)") from error
