@@ -17,7 +17,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from schema_fuzzing import Case, Outcome, fuzz
+from fuzzing import Case, fuzz
+from schema_fuzzing import Checked, schema_case
 from storyteller_schema.contract.constants import ENGINE_CONSTANTS
 from storyteller_schema.contract.enums import WIRE_ENUMS
 
@@ -199,7 +200,7 @@ def make(rng: random.Random) -> Case:
             shutil.copy(REFERENCE / name, copy)
         steps.append(f"a good copy in {copy.relative_to(FOLDER)}")
 
-    def judge(outcome: Outcome) -> str:
+    def judge(outcome: Checked) -> str:
         if kind == "form" and outcome.exit_code != 0:
             return "nothing of the contract was changed, and it did not end with 0"
         seen = [topic for topic in topics if not any(name.startswith(topic) for name in outcome.unconfirmed)]
@@ -207,10 +208,10 @@ def make(rng: random.Random) -> Case:
             return f"passed in silence: {', '.join(seen)}"
         return ""
 
-    return Case((kind, *steps), judge, ("--rust-repo", str(FOLDER)))
+    return schema_case((kind, *steps), judge, "--rust-repo", str(FOLDER))
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         FOLDER = Path(folder) / "engine"
-        sys.exit(fuzz(__doc__ or "", make))
+        sys.exit(fuzz(__doc__ or "", make, 300))

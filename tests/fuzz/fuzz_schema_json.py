@@ -16,7 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from schema_fuzzing import Case, Outcome, fuzz
+from fuzzing import Case, fuzz
+from schema_fuzzing import Checked, schema_case
 
 REFERENCE = (files("storyteller_schema.drift") / "reference_schema.json").read_bytes()
 #: Keys whose content is free text, or an input that both sides read: changing it changes no value of the contract.
@@ -127,15 +128,15 @@ def make(rng: random.Random) -> Case:
         steps.append(step)
     FILE.write_bytes(content)
 
-    def judge(outcome: Outcome) -> str:
+    def judge(outcome: Checked) -> str:
         if semantic and outcome.exit_code == 0 and not outcome.unconfirmed:
             return "passed in silence"
         return ""
 
-    return Case(tuple(steps), judge, (str(FILE),))
+    return schema_case(tuple(steps), judge, str(FILE))
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         FILE = Path(folder) / "schema.json"
-        sys.exit(fuzz(__doc__ or "", make))
+        sys.exit(fuzz(__doc__ or "", make, 300))

@@ -53,7 +53,7 @@ def test_the_result_is_json_when_asked_for(data_file: Path, tiny_bert: str, tmp_
     )
     found = json.loads(result.stdout)
     assert list(found) == ["joint"]
-    assert found["joint"] == json.loads((tmp_path / "joint" / "run.json").read_bytes())
+    assert found["joint"].items() <= json.loads((tmp_path / "joint" / "run.json").read_bytes()).items()
     assert found["joint"]["recipe"]["split"] == "skeleton"
     assert found["joint"]["scores"]["random"]["entities"]["classes"]["CHARACTER"]["support"] > 0
 

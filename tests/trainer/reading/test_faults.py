@@ -8,10 +8,25 @@ from typing import Any
 
 import msgspec
 import pytest
+from character_data import make_records
+from storyteller_trainer.character.data import line_parser as character
 from storyteller_trainer.character.data.line_parser import diagnose_line
 from storyteller_trainer.events.data.line_parser import parse_line
 from storyteller_trainer.reading.faults import DECODE_ERRORS, reason_and_path, shorten, shown, text_fault, value_at
 from storyteller_trainer.reading.problems import ProblemKind
+
+EVENT = {"id": "1", "text": "It rains.", "register": "narrator", "event_kinds": ["StateAssertion"], "entities": []}
+
+
+@pytest.mark.parametrize("extra", [b'"note": "\xff"', b'"\xc0\x80": 1'])
+def test_what_is_not_utf8_is_refused_in_keys_that_nobody_reads_too(extra: bytes) -> None:
+    (record,) = make_records(1)
+    line = json.dumps(record).encode()[:-1] + b", " + extra + b"}\n"
+    assert character.parse_line(line) is None
+    of_event = parse_line(json.dumps(EVENT).encode()[:-1] + b", " + extra + b"}\n", 1)
+    assert isinstance(of_event, list)
+    for problems in (list(diagnose_line(line, 1)), of_event):
+        assert [problem.kind for problem in problems] == [ProblemKind.ENCODING]
 
 
 class Inner(msgspec.Struct):

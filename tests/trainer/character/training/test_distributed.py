@@ -197,7 +197,7 @@ def test_two_processes_get_the_losses_of_one(small_jsonl: Path, start: Start) ->
     shown, messages = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, messages
     assert losses("two") == pytest.approx(losses("one"), abs=1e-3)
-    assert json.loads(shown) == json.loads(Path("two/run.json").read_text()), "one process speaks"
+    assert json.loads(shown).items() <= json.loads(Path("two/run.json").read_text()).items(), "one process speaks"
     assert "Training on cpu, 2 processes" in messages
     assert messages.count("Computing by ") == 1
     assert "Computing by 1 thread a process, as --threads or OMP_NUM_THREADS says" in messages

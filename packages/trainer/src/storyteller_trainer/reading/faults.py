@@ -27,6 +27,16 @@ class Fault(NamedTuple):
         return Problem(line=line, kind=self.kind, field=self.field, found=self.found, expected=self.expected)
 
 
+def check_encoding(line: bytes) -> None:
+    """Refuses a line that is not UTF-8 throughout: msgspec does not look at what belongs to keys that it passes over.
+
+    Raises:
+        UnicodeDecodeError: with the place in the line.
+    """
+    if not line.isascii():  # which costs next to nothing
+        line.decode()
+
+
 def text_fault(line: bytes, complaint: Exception) -> Fault:
     """Why a line is no JSON at all.
 

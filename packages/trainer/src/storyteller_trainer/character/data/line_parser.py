@@ -16,7 +16,7 @@ from storyteller_schema.contract.layout import Layout
 from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.violations import violations
-from storyteller_trainer.reading.faults import DECODE_ERRORS, Fault, shorten, shown, text_fault
+from storyteller_trainer.reading.faults import DECODE_ERRORS, Fault, check_encoding, shorten, shown, text_fault
 from storyteller_trainer.reading.problems import Problem, ProblemKind
 
 #: The largest finite float32.
@@ -68,6 +68,7 @@ class Example(NamedTuple):
 def parse_line(line: bytes) -> Example | None:
     """The example in a line, or None when anything but the range of float32 or a rule (see `rules`) is broken."""
     try:
+        check_encoding(line)
         record = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -16,7 +16,15 @@ from storyteller_schema.contract.events import EntityCategory, EntityRole, Event
 from storyteller_schema.contract.spans import TextOffsets
 
 from storyteller_trainer.events.data.example import Entity, EventExample
-from storyteller_trainer.reading.faults import DECODE_ERRORS, Fault, reason_and_path, shorten, text_fault, value_at
+from storyteller_trainer.reading.faults import (
+    DECODE_ERRORS,
+    Fault,
+    check_encoding,
+    reason_and_path,
+    shorten,
+    text_fault,
+    value_at,
+)
 from storyteller_trainer.reading.problems import Problem, ProblemKind
 
 _decode = msgspec.json.Decoder(EventExample).decode
@@ -65,6 +73,7 @@ class EventLine:
 def parse_line(line: bytes, number: int) -> EventLine | list[Problem]:
     """What a line says, or what is wrong with it."""
     try:
+        check_encoding(line)
         example = _decode(line)
     except DECODE_ERRORS as error:
         return [_decode_fault(line, error).at_line(number)]
