@@ -17,7 +17,9 @@ from storyteller_schema.contract.events import EventKind
 from storyteller_schema.contract.fingerprint import event_fingerprint
 from storyteller_schema.contract.onnx import EVENT, JOINT, NER
 from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.model.checkpoint import tokenizer_hash
 from storyteller_trainer.sample.events.prose import load_prose
+from tokenizers import Tokenizer
 
 Example = Callable[..., EventExample]
 
@@ -190,6 +192,21 @@ def test_other_labels_are_named_beside_ours(spoilt: Callable[..., Path]) -> None
 def test_another_tokenizer(spoilt: Callable[..., Path]) -> None:
     with pytest.raises(StorytellerError, match=r"not the tokenizer that .*ner_classifier.onnx.*expected abc"):
         EngineEvents(spoilt(NER, tokenizer_hash="abc"))
+
+
+def test_a_tokenizer_that_breaks_on_texts_is_tried_elsewhere(
+    own_words: Path, spoilt: Callable[..., Path], make_example: Example
+) -> None:
+    path = own_words / "tokenizer.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["post_processor"]["special_tokens"] = {}  # a panic of the library, which is no Exception
+    path.write_text(json.dumps(document), encoding="utf-8")
+    noted = tokenizer_hash(Tokenizer.from_file(str(path)))
+    for interface in (EVENT, NER):
+        spoilt(interface, tokenizer_hash=noted)
+    models = EngineEvents(own_words)
+    with pytest.raises(StorytellerError, match=r"tokenizer\.json: no entry found for key"):
+        models.encode([make_example("Zoë weeps.", kinds=[EventKind.SPEECH_ACT])])
 
 
 def test_broken_file(own_words: Path) -> None:

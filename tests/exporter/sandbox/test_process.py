@@ -87,3 +87,8 @@ def test_the_process_ends_when_its_parent_is_killed(exported: Path) -> None:
         time.sleep(0.02)
     os.kill(child, signal.SIGKILL)
     pytest.fail("it is running on")
+
+
+@pytest.mark.parametrize(("reason", "told"), [("no key", "a.json: no key"), ("a.json is broken", "a.json is broken")])
+def test_a_refusal_names_the_file_once(reason: str, told: str) -> None:
+    assert RefusedError(reason).about(Path("a.json")) == told

@@ -76,7 +76,7 @@ def inspect(path: Path, size: int, sandbox: Sandbox, report: Verification) -> In
     try:
         facts = sandbox.ask(Read(str(path)), Facts)
     except RefusedError as error:
-        report.add("file", Status.FAILED, str(error) if str(path) in str(error) else f"{path}: {error}")
+        report.add("file", Status.FAILED, error.about(path))
         return None
     stored = f"{facts.numbers:,}" if facts.numbers < MANY else "more than 10^18"
     report.add("file", Status.OK, f"{size:,} bytes, {stored} stored numbers")

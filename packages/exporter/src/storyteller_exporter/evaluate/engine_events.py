@@ -102,11 +102,7 @@ class EngineEvents:
         self.threads = threads
         paths = [folder / interface.file_name for interface in interfaces]
         with Sandbox(Limits().for_file(sum(path.stat().st_size for path in paths))) as sandbox:
-            # What ends the process does it there, and not here.
-            try:
-                sandbox.ask(Tokenize(str(folder / TOKENIZER), []), Done)
-            except RefusedError as error:
-                raise StorytellerError(str(error)) from error
+            _try_tokenizer(folder / TOKENIZER, [], sandbox)
             self.tokenizer = read_tokenizer(folder / TOKENIZER)
             self.files = [_checked(path, known, sandbox) for path, known in zip(paths, interfaces, strict=True)]
         for file in self.files:
@@ -118,7 +114,14 @@ class EngineEvents:
         return hint("verify-onnx", self.folder, target="verify-events")
 
     def encode(self, examples: Sequence[EventExample]) -> Encodings:
-        """Tokens of each text, cut after 128, with byte offsets."""
+        """Tokens of each text, cut after 128, with byte offsets.
+
+        Raises:
+            StorytellerError: the tokenizer cannot be used on these texts.
+        """
+        path = self.folder / TOKENIZER
+        with Sandbox(Limits().for_file(path.stat().st_size)) as sandbox:
+            _try_tokenizer(path, [example.text for example in examples], sandbox)
         return encode(examples, self.tokenizer)
 
     def run(self, item: Encoded, padding: Padding) -> tuple[Floats, Floats]:
@@ -162,6 +165,18 @@ class EngineEvents:
             probabilities=tuple(map(float, event_probabilities(events))),
             spans=decode_spans(entities, item.offsets, item.special),
         )
+
+
+def _try_tokenizer(path: Path, texts: list[str], sandbox: Sandbox) -> None:
+    """Has the sandbox read a tokenizer and use it on texts: what ends the process does it there, and not here.
+
+    Raises:
+        StorytellerError: it cannot be done.
+    """
+    try:
+        sandbox.ask(Tokenize(str(path), texts), Done)
+    except RefusedError as error:
+        raise StorytellerError(error.about(path)) from error
 
 
 def _interfaces(folder: Path) -> tuple[Interface, ...]:

@@ -202,7 +202,7 @@ def _checkpoint(
         return None
     try:
         source = _load(_run(given, task), sandbox) if isinstance(given, Path) else given
-    except (StorytellerError, RefusedError) as error:
+    except StorytellerError as error:
         report.add("checkpoint", Status.FAILED, str(error))
         return None
     about = source.metadata
@@ -226,8 +226,12 @@ def _checkpoint(
 
 
 def _load(run: Path, sandbox: Sandbox) -> EventCheckpoint:
-    if (run / TOKENIZER).is_file():
-        sandbox.ask(Tokenize(str(run / TOKENIZER), []), Done)
+    tokenizer = run / TOKENIZER
+    if tokenizer.is_file():
+        try:
+            sandbox.ask(Tokenize(str(tokenizer), []), Done)
+        except RefusedError as error:
+            raise StorytellerError(error.about(tokenizer)) from error
     return load_event_checkpoint(run)
 
 
@@ -244,7 +248,7 @@ def _tokenizer(path: Path, sandbox: Sandbox, report: Verification) -> Tokenizer 
         sandbox.ask(Tokenize(str(path), []), Done)
         tokenizer = read_tokenizer(path)
     except (StorytellerError, RefusedError) as error:
-        report.add("tokenizer", Status.FAILED, str(error) if str(path) in str(error) else f"{path}: {error}")
+        report.add("tokenizer", Status.FAILED, error.about(path) if isinstance(error, RefusedError) else str(error))
         return None
     problems = []
     if tokenizer.padding is not None:

@@ -102,10 +102,13 @@ def _tokenize(path: str, texts: list[str]) -> None:
     from storyteller_trainer.events.model.tokenizer import normalised, read_tokenizer
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_str(normalised(read_tokenizer(path)).to_str())
-    tokenizer.get_vocab_size()
-    tokenizer.enable_truncation(MAX_SEQ_LENGTH)
-    tokenizer.encode_batch(texts)
+    read = read_tokenizer(path)
+    for form in (read, normalised(read)):
+        tokenizer = Tokenizer.from_str(form.to_str())
+        tokenizer.get_vocab_size()
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_SEQ_LENGTH)
+        tokenizer.encode_batch(texts)
 
 
 def refusal(error: BaseException) -> Refused:

@@ -36,6 +36,11 @@ A = TypeVar("A")
 class RefusedError(Exception):
     """A library refused what was asked for; the process is as it was."""
 
+    def about(self, path: Path) -> str:
+        """The reason, with the file that it is about, which not every library names."""
+        reason = str(self)
+        return reason if str(path) in reason else f"{path}: {reason}"
+
 
 class StoppedError(RefusedError):
     """The process ended, or was ended at a limit."""
