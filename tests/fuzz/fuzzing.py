@@ -49,15 +49,19 @@ class Case:
     run: Callable[[], Outcome]
 
 
+class TooLongError(BaseException):
+    """No `Exception`, which a command would turn into a message of its own and an exit code."""
+
+
 @contextmanager
 def at_most(seconds: int) -> Iterator[None]:
     """
     Raises:
-        TimeoutError: what is inside takes longer.
+        TooLongError: what is inside takes longer.
     """
 
     def too_long(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"longer than {seconds} s")
+        raise TooLongError(f"longer than {seconds} s")
 
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(seconds)
@@ -131,7 +135,10 @@ def fuzz(description: str, make: Callable[[random.Random], Case], count: int) ->
             break
         case = make(random.Random(seed))
         start = time.monotonic()
-        outcome = case.run()
+        try:
+            outcome = case.run()
+        except TooLongError as error:
+            outcome = Outcome("fault", "", str(error))
         slowest = max(slowest, time.monotonic() - start)
         ends[outcome.ended] += 1
         if outcome.fault:

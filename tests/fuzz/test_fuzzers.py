@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fuzzing import Case, Outcome, at_most, fuzz
 from workspace import ROOT
 
 #: They train and export before they begin.
@@ -23,3 +26,16 @@ def test_a_few_inputs_hold(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 inputs" in done.stdout
     assert "0 faults" in done.stdout
+
+
+def test_an_input_that_takes_too_long_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> Outcome:
+        with at_most(60), suppress(Exception):  # as a command answers errors of the system
+            signal.raise_signal(signal.SIGALRM)
+        return Outcome("0", "")
+
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--count", "2"])
+    assert fuzz("", lambda rng: Case((), run), 1) == 1
+    assert "2 inputs: 2 with fault" in capsys.readouterr().out
