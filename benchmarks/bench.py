@@ -46,8 +46,8 @@ class Sizes:
 
     examples: int = 15_000
     test_examples: int = 40_000
+    #: In place of each recipe's own number.
     epochs: int | None = None
-    """In place of each recipe's own number."""
     load_repeats: int = 5
     predictions: int = 20_000
 

@@ -47,14 +47,14 @@ class Variant:
     """How a run differs from the recipe."""
 
     recipe: dict[str, Any] = field(default_factory=dict)
+    #: Share of the words that become the mask token in a training step, drawn anew each time.
     masked: float = 0.0
-    """Share of the words that become the mask token in a training step, drawn anew each time."""
 
+    #: The word embeddings stay as they were pre-trained.
     frozen_words: bool = False
-    """The word embeddings stay as they were pre-trained."""
 
+    #: Each layer's learning rate is that of the layer above it, times this.
     layer_decay: float = 1.0
-    """Each layer's learning rate is that of the layer above it, times this."""
 
 
 #: `recipe` is the encoder's recipe as it stands; the others differ from it in one thing.

@@ -36,14 +36,14 @@ TEST_VARIATIONS = 4
 class UnseenSet:
     """Examples from cells that a plan leaves out."""
 
+    #: [examples, 453]
     features: torch.Tensor
-    """[examples, 453]"""
+    #: [examples, 42]
     labels: torch.Tensor
-    """[examples, 42]"""
+    #: The lowest loss that can be expected of any model on these scenarios.
     irreducible: float
-    """The lowest loss that can be expected of any model on these scenarios."""
+    #: The cells drawn from.
     cells: tuple[Cell, ...]
-    """The cells drawn from."""
 
     @torch.no_grad()
     def loss(self, model: CharacterModel) -> float:

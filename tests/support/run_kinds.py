@@ -37,16 +37,16 @@ class RunKind:
 
     name: str
     trainer: type[Any]
+    #: The trainer's method that takes a step.
     step: str
-    """The trainer's method that takes a step."""
 
     last_kind: type[Any]
+    #: Of a complete run.
     files: set[str]
-    """Of a complete run."""
 
     begin: Callable[..., Any]
+    #: Reads the best checkpoint of a run folder.
     load: Callable[[Path], Any]
-    """Reads the best checkpoint of a run folder."""
 
     options: dict[str, Any] = field(default_factory=dict)
 

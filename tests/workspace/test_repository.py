@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,18 @@ def test_every_file_has_its_room_in_the_architecture_page() -> None:
                 found.add((str(Path(package) / path.parent.relative_to(source)), path.stem))
     assert sorted(found - listed) == [], "these files are missing in the table"
     assert sorted(listed - found) == [], "the table names files that are not there"
+
+
+def test_fields_are_described_in_one_style() -> None:
+    """By `#:` above the field; a string below it is another style for the same thing."""
+    found = []
+    folders = [ROOT / name for name in ("packages", "benchmarks", "scripts", "tests")]
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, (ast.ClassDef, ast.Module)):
+                continue
+            for field, text in pairwise(node.body):
+                described = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+                if isinstance(field, (ast.Assign, ast.AnnAssign)) and described:
+                    found.append(f"{path.relative_to(ROOT)}:{text.lineno}")
+    assert found == []

@@ -44,16 +44,16 @@ class Judged:
     """n examples, as one model reads them."""
 
     data: CharacterDataset
+    #: [n]: their positions in the data.
     rows: NDArray[np.intp]
-    """[n]: their positions in the data."""
+    #: [n, outputs].
     labels: Floats
-    """[n, outputs]."""
+    #: [n, outputs], as the model gives them: what the engine reads.
     raw: Floats
-    """[n, outputs], as the model gives them: what the engine reads."""
+    #: [n, outputs]: the same without the shift of aligned thresholds.
     logits: Floats
-    """[n, outputs]: the same without the shift of aligned thresholds."""
+    #: By name (`event`, `register`, `scene`) [n]: the position of the enum's member; -1 where there is none.
     situation: dict[str, NDArray[np.intp]]
-    """By name (`event`, `register`, `scene`) [n]: the position of the enum's member; -1 where there is none."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -18,8 +18,8 @@ class RunRecord:
     """A run folder, as far as it speaks of itself."""
 
     folder: Path
+    #: `run.json` as it is; empty where there is none.
     summary: dict[str, Any]
-    """`run.json` as it is; empty where there is none."""
     history: list[HistoryRow]
 
     @property

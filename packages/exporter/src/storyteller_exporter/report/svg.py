@@ -59,12 +59,12 @@ _STYLE: Any = {
 class Chart:
     """A chart of a page."""
 
+    #: Above the chart, and its name for a screen reader.
     title: str
-    """Above the chart, and its name for a screen reader."""
+    #: What is to be seen, in words.
     caption: str
-    """What is to be seen, in words."""
+    #: Inline SVG, hidden from screen readers, which are given title, caption and the page's tables.
     svg: str
-    """Inline SVG, hidden from screen readers, which are given title, caption and the page's tables."""
 
 
 class Canvas:

@@ -31,21 +31,21 @@ class ProblemKind(StrEnum):
 class Problem:
     """One thing that is wrong in one line."""
 
+    #: Counted from 1.
     line: int
-    """Counted from 1."""
 
     kind: ProblemKind
 
+    #: The float (`tensor[3].variance`) or the path of the key (`cell.profile`, `entities[0].category`).
+    #:
+    #: Empty when it is the whole line.
     field: str
-    """The float (`tensor[3].variance`) or the path of the key (`cell.profile`, `entities[0].category`).
 
-    Empty when it is the whole line."""
-
+    #: The value, as text.
     found: str
-    """The value, as text."""
 
+    #: What should stand there, or what to do.
     expected: str
-    """What should stand there, or what to do."""
 
     def __str__(self) -> str:
         place = f"line {self.line}" + (f": {self.field}" if self.field else "")
@@ -56,13 +56,13 @@ class Problem:
 class ProblemLog:
     """Counts every problem and keeps the first few."""
 
+    #: How many are kept.
     keep: int = 20
-    """How many are kept."""
 
     first: list[Problem] = field(default_factory=list)
     counts: Counter[ProblemKind] = field(default_factory=Counter)
+    #: The lines that have a problem.
     lines: set[int] = field(default_factory=set)
-    """The lines that have a problem."""
 
     def add(self, problem: Problem) -> None:
         """Counts it, and keeps it if it is among the first."""

@@ -68,11 +68,11 @@ class Source(Protocol):
 class ResidentSource:
     """Examples resident on the training device."""
 
+    #: [examples, inputs] float32.
     features: Tensor
-    """[examples, inputs] float32."""
 
+    #: [examples, outputs] float32.
     labels: Tensor
-    """[examples, outputs] float32."""
 
     @classmethod
     def of(cls, features: Floats, labels: Floats, device: torch.device) -> ResidentSource:
@@ -107,20 +107,20 @@ class ResidentSource:
 class MappedSource:
     """Examples in files, of which only a window is in memory."""
 
+    #: [all examples, inputs], of both sides of the split.
     features: Rows
-    """[all examples, inputs], of both sides of the split."""
 
+    #: [all examples, outputs], likewise.
     labels: Rows
-    """[all examples, outputs], likewise."""
 
+    #: Positions of this side's examples, ascending.
     rows: NDArray[np.intp]
-    """Positions of this side's examples, ascending."""
 
+    #: On which batches lie.
     device: torch.device
-    """On which batches lie."""
 
+    #: What is made of the labels as they are read; None leaves them.
     relabel: Relabel | None = None
-    """What is made of the labels as they are read; None leaves them."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -37,49 +37,49 @@ SHOWN = 5
 class DataFile(msgspec.Struct, frozen=True):
     """A training file, by its place and its content."""
 
+    #: As it was given when the data was read; absolute in `run.json`.
     path: str
-    """As it was given when the data was read; absolute in `run.json`."""
 
+    #: SHA-256, hex, of the file's bytes.
     hash: str
-    """SHA-256, hex, of the file's bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CharacterDataset:
     """The examples of one file in the order of the file, or of several (shards.py)."""
 
+    #: The file, or the folder of the files.
     path: Path
-    """The file, or the folder of the files."""
 
+    #: Every file that the examples come from.
     files: tuple[DataFile, ...]
-    """Every file that the examples come from."""
 
+    #: [examples, inputs]; may be memory-mapped and read-only.
     features: Rows
-    """[examples, inputs]; may be memory-mapped and read-only."""
 
+    #: [examples, outputs]; may be memory-mapped and read-only.
     labels: Rows
-    """[examples, outputs]; may be memory-mapped and read-only."""
 
+    #: [examples]: position in `cell_names` of the cell that each example was drawn from.
     cells: NDArray[np.int32]
-    """[examples]: position in `cell_names` of the cell that each example was drawn from."""
 
+    #: Every cell once, sorted.
     cell_names: tuple[Cell, ...]
-    """Every cell once, sorted."""
 
+    #: [examples]: the first eight bytes of each example's hash.
     digests: NDArray[np.uint64]
-    """[examples]: the first eight bytes of each example's hash."""
 
+    #: SHA-256, hex, of the file's bytes.
     content_hash: str
-    """SHA-256, hex, of the file's bytes."""
 
+    #: Examples whose features and labels already stand in an earlier line.
     duplicates: int
-    """Examples whose features and labels already stand in an earlier line."""
 
+    #: What the manifest beside the file says no model can go beyond.
     ceiling: Ceiling
-    """What the manifest beside the file says no model can go beyond."""
 
+    #: Things worth a line to the user that are no errors.
     notices: tuple[str, ...] = ()
-    """Things worth a line to the user that are no errors."""
 
     def __len__(self) -> int:
         return len(self.features)

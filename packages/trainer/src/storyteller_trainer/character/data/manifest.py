@@ -25,44 +25,44 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`NAME.manifest.json` beside `NAME.jsonl`."""
 
     version: str = VERSION
+    #: Examples drawn: valid ones and rejected ones.
     total_generated: int
-    """Examples drawn: valid ones and rejected ones."""
+    #: Examples in the file.
     total_valid: int
-    """Examples in the file."""
+    #: Examples left out because their coherence was too low.
     total_rejected: int
-    """Examples left out because their coherence was too low."""
+    #: Of the examples in the file.
     mean_coherence: float
-    """Of the examples in the file."""
+    #: The share of the genre's cells that have an example in the file.
     matrix_coverage: float
-    """The share of the genre's cells that have an example in the file."""
     input_features: int
     output_features: int
+    #: ISO 8601, UTC.
     generated_at: str
-    """ISO 8601, UTC."""
     seed: int
     genre: str
+    #: Cells that have an example in the file.
     cells: int
-    """Cells that have an example in the file."""
     min_coherence: float
     schema_fingerprint: str
+    #: Of the examples in the file, whatever their order (`chunks.examples_hash`).
     examples_hash: str
-    """Of the examples in the file, whatever their order (`chunks.examples_hash`)."""
     irreducible_loss: IrreducibleLoss
+    #: By output field that is left to chance: the highest accuracy that can be expected of a model.
     best_accuracy: dict[str, float]
-    """By output field that is left to chance: the highest accuracy that can be expected of a model."""
 
 
 class IrreducibleLoss(msgspec.Struct, frozen=True, kw_only=True):
     """Nats for cross-entropies, squared units for numbers; a head is the sum of its terms."""
 
+    #: The weighted sum of the heads.
     total: float
-    """The weighted sum of the heads."""
     action: float
     speech: float
     thought: float
     emotion: float
+    #: By output field, such as `action.type`. A term over several outputs is their mean, as in training.
     terms: dict[str, float]
-    """By output field, such as `action.type`. A term over several outputs is their mean, as in training."""
 
 
 def combine(terms: Mapping[str, float], head_weights: Mapping[str, float]) -> IrreducibleLoss:
@@ -75,12 +75,12 @@ def combine(terms: Mapping[str, float], head_weights: Mapping[str, float]) -> Ir
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     """What no model of a data set can go beyond, as far as its manifest says."""
 
+    #: The irreducible loss by output field; None where the manifest says nothing of it.
     terms: dict[str, float] | None = None
-    """The irreducible loss by output field; None where the manifest says nothing of it."""
+    #: As in `Manifest`; empty where the manifest says nothing of it.
     best_accuracy: dict[str, float] = {}
-    """As in `Manifest`; empty where the manifest says nothing of it."""
+    #: Examples below were rejected; None where files with different thresholds were put together.
     min_coherence: float | None = MIN_COHERENCE
-    """Examples below were rejected; None where files with different thresholds were put together."""
 
     def irreducible(self, head_weights: Mapping[str, float]) -> IrreducibleLoss | None:
         """The terms, summed up by these weights of the heads."""

@@ -26,8 +26,8 @@ class DividedData:
     """Examples, and which of them a run was trained on."""
 
     data: CharacterDataset
+    #: The run's own; None for data that is not the run's, of which it has seen nothing.
     split: Split | None
-    """The run's own; None for data that is not the run's, of which it has seen nothing."""
 
     @property
     def training(self) -> NDArray[np.intp]:

@@ -33,13 +33,13 @@ MARKS = (FEATURES["tensor"].slots, FEATURES["tensor"].per_slot - len(RANGE))
 class AxisPlaces:
     """Where the axes lie in the features of each of A archetypes."""
 
+    #: Their ids.
     archetypes: tuple[str, ...]
-    """Their ids."""
+    #: For each axis that label rules read [A]: its position among the archetype's axes, from 0, or ABSENT. One of 16 or
+    #: more is not in the features.
     slots: dict[str, Int]
-    """For each axis that label rules read [A]: its position among the archetype's axes, from 0, or ABSENT. One of 16 or
-    more is not in the features."""
+    #: [A, 16, 9]: the one-hots of temporal layer and provenance that stand in each slot; zeros in an empty one.
     marks: Float32
-    """[A, 16, 9]: the one-hots of temporal layer and provenance that stand in each slot; zeros in an empty one."""
 
 
 def archetypes_of(cells: Sequence[Cell], places: AxisPlaces) -> Int:

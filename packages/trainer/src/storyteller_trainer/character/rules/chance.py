@@ -31,20 +31,20 @@ class Draw:
 
     rule: str
     outcomes: tuple[str, ...]
+    #: [n, k]: 1 for what the label says, otherwise 0.
     happened: Float64
-    """[n, k]: 1 for what the label says, otherwise 0."""
+    #: [n, k]: by the rule.
     probabilities: Float64
-    """[n, k]: by the rule."""
+    #: [n]: examples for which the rule speaks.
     rows: Bool
-    """[n]: examples for which the rule speaks."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Finding:
     """How far a figure is from what a rule says."""
 
+    #: Infinite for what is impossible.
     surprise: float
-    """Infinite for what is impossible."""
     sentence: str
 
 

@@ -72,15 +72,15 @@ class Examples:
 
     features: Float32
     labels: Float32
+    #: As `read_axes` gives them.
     axes: dict[str, Float32]
-    """As `read_axes` gives them."""
     given: Conditionals
+    #: [n, 8], from `accepted`, as `given`.
     leaving: Float64
-    """[n, 8], from `accepted`, as `given`."""
+    #: By rule, the examples [n] for which it can be told whether what it leaves no choice in is so.
     decided: dict[str, Bool]
-    """By rule, the examples [n] for which it can be told whether what it leaves no choice in is so."""
+    #: By rule, the examples [n] for which it can be told how likely what it leaves to chance is.
     drawn: dict[str, Bool]
-    """By rule, the examples [n] for which it can be told how likely what it leaves to chance is."""
 
 
 def check_rules(

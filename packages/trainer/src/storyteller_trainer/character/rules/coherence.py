@@ -22,10 +22,10 @@ WHOLE = 100
 class Fit:
     """What coherence depends on, each [n] or broadcastable to it."""
 
+    #: Deltas that take their intensity out of INTENSITY_BOUNDS.
     leaving: Int
-    """Deltas that take their intensity out of INTENSITY_BOUNDS."""
+    #: The dominant emotion is weaker than the third strongest.
     weak_dominant: Bool
-    """The dominant emotion is weaker than the third strongest."""
     mean_trust: Float32
     affection: Float32
     tension: Float32
@@ -33,12 +33,12 @@ class Fit:
     resist: Bool
     wait: Bool
     dominant_structural: Bool
+    #: The dominant emotion is Defended and the thought Articulate.
     articulate_yet_defended: Bool
-    """The dominant emotion is Defended and the thought Articulate."""
+    #: Awareness shifts away from Defended or Structural with a delta under 0.1.
     small_shifts: Int
-    """Awareness shifts away from Defended or Structural with a delta under 0.1."""
+    #: Deltas over 0.3.
     large_deltas: Int
-    """Deltas over 0.3."""
 
     def score(self) -> Float64:
         """Coherence [n]; each part is floored at 0."""

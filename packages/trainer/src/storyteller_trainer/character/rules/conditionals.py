@@ -131,24 +131,24 @@ C = TypeVar("C", bound=WireEnum)
 class Conditionals:
     """What n scenarios say about their labels."""
 
+    #: [n, 6] probabilities.
     action_type: Float64
-    """[n, 6] probabilities."""
+    #: [n, 5] probabilities.
     action_context: Float64
-    """[n, 5] probabilities."""
+    #: [n]: the emotional valence before its noise, and before it is clamped to [-1, 1].
     valence: Float32
-    """[n]: the emotional valence before its noise, and before it is clamped to [-1, 1]."""
+    #: [n] probabilities.
     speech_occurs: Float64
-    """[n] probabilities."""
+    #: [n, 4] probabilities.
     speech_register: Float64
-    """[n, 4] probabilities."""
+    #: [n]: position of the AwarenessLevel, which is certain.
     awareness: Int
-    """[n]: position of the AwarenessLevel, which is certain."""
+    #: [n]: position of the dominant primary, which is certain.
     dominant: Int
-    """[n]: position of the dominant primary, which is certain."""
+    #: [n, 8]: which primaries the event raises.
     raised: Bool
-    """[n, 8]: which primaries the event raises."""
+    #: [n, 8]: which primaries the event lowers.
     lowered: Bool
-    """[n, 8]: which primaries the event lowers."""
 
 
 def conditionals(features: Float32, axes: Mapping[str, Float32]) -> Conditionals:

@@ -34,12 +34,12 @@ CEILING_ROWS = 131_072
 class Rules:
     """What it takes to apply the label rules to the examples of a data set."""
 
+    #: [all examples], as in `read_axes`.
     archetypes: Int
-    """[all examples], as in `read_axes`."""
+    #: Where the axes lie.
     places: AxisPlaces | None
-    """Where the axes lie."""
+    #: Examples below were rejected.
     min_coherence: float
-    """Examples below were rejected."""
 
     def expected(self, features: Float32, labels: Float32, rows: Int) -> Float32:
         """The expected labels [n, outputs] of some examples; what is certain, and what cannot be known, stays.

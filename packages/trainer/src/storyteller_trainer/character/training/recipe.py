@@ -37,14 +37,14 @@ class Recipe:
 
     batch_size: int = duration(256, "--batch-size", AT_LEAST_1, "Examples in a step.")
 
+    #: The gradient of a batch is added up from that of this many parts, which one process computes one after the other
+    #: and several divide among themselves. It changes nothing but how sums are rounded.
     accumulate: int = duration(
         1,
         "--accumulate",
         Bound(lambda value: value >= 1, "from 1 to batch_size"),
         "Parts of a batch that are worked on one after the other.",
     )
-    """The gradient of a batch is added up from that of this many parts, which one process computes one after the other
-    and several divide among themselves. It changes nothing but how sums are rounded."""
 
     patience: int = duration(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
 
@@ -61,28 +61,28 @@ class Recipe:
 
     val_fraction: float = duration(0.2, "--val-fraction", BETWEEN_0_AND_1, "Share of the examples to validate on.")
 
+    #: `adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest.
     optimizer: str = step(
         "adamw", "--optimizer", one_of("adamw", "muon"), "adamw, or muon with adamw for what is no hidden matrix."
     )
-    """`adamw`, or `muon`: Muon for the matrices in front of hidden layers, and AdamW for the rest."""
 
     learning_rate: float = step(1e-3, "--lr", ABOVE_0, "Highest learning rate of AdamW.")
 
     muon_learning_rate: float = step(0.03, "--muon-lr", ABOVE_0, "Highest learning rate of Muon.")
 
+    #: On weights and biases alike.
     weight_decay: float = step(1e-4, "--weight-decay", AT_LEAST_0, "Decoupled weight decay.")
-    """On weights and biases alike."""
 
+    #: The weights that are judged and saved are a running average that keeps this share at each step.
     averaging: float = step(
         0.0, "--averaging", BELOW_1, "Share that the running average of the weights keeps at a step."
     )
-    """The weights that are judged and saved are a running average that keeps this share at each step."""
 
+    #: `plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
+    #: falls in a straight line to 0 after the last epoch.
     schedule: str = step(
         "plateau", "--schedule", one_of("plateau", "linear"), "plateau, or linear: warm-up, then a straight line to 0."
     )
-    """`plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
-    falls in a straight line to 0 after the last epoch."""
 
     warmup: float = step(0.05, "--warmup", BELOW_1, "Share of the steps, for the linear schedule.")
 
@@ -90,25 +90,25 @@ class Recipe:
         0.5, "--lr-factor", BETWEEN_0_AND_1, "The learning rate is multiplied by this on a plateau."
     )
 
+    #: Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau.
     lr_patience: int = step(5, "--lr-patience", AT_LEAST_0, "Epochs without improvement that are not yet a plateau.")
-    """Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau."""
 
+    #: Probability with which a unit of the trunk's first two layers is left out.
     dropout: float = learning(0.3, "--dropout", BELOW_1, "Share of the trunk's units that a step leaves out.")
-    """Probability with which a unit of the trunk's first two layers is left out."""
 
+    #: Train on inputs of mean 0 and deviation 1 (standardize.py).
     standardize: bool = learning(
         False, "--standardize", SWITCH, "Train on standardised inputs; the saved network takes raw ones."
     )
-    """Train on inputs of mean 0 and deviation 1 (standardize.py)."""
 
+    #: Make new examples out of each batch (augment.py).
     augment: bool = learning(False, "--augment", SWITCH, "Vary in each batch what the labels do not depend on.")
-    """Make new examples out of each batch (augment.py)."""
 
+    #: Train on labels as the rules expect them (expected.py), where all rules are found to hold. The training loss is
+    #: then that of expected labels; validation and every reported loss keep the labels as they were drawn.
     expected_labels: bool = learning(
         False, "--expected-labels", SWITCH, "Train on what the engine's rules expect of each label."
     )
-    """Train on labels as the rules expect them (expected.py), where all rules are found to hold. The training loss is
-    then that of expected labels; validation and every reported loss keep the labels as they were drawn."""
 
     action_weight: float = loss(
         HEAD_WEIGHTS["action"], "--action-weight", AT_LEAST_0, "Weight of the action head in the loss."
@@ -117,16 +117,16 @@ class Recipe:
     thought_weight: float = loss(HEAD_WEIGHTS["thought"], "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
     emotion_weight: float = loss(HEAD_WEIGHTS["emotion"], "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
 
+    #: While training, the thought head's loss counts this many times its weight. Reported losses do not.
     thought_emphasis: float = loss(
         1.0, "--thought-emphasis", AT_LEAST_0, "Factor of the thought head's loss while training."
     )
-    """While training, the thought head's loss counts this many times its weight. Reported losses do not."""
 
+    #: While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
+    #: saved.
     auxiliary: float = loss(
         0.0, "--auxiliary", AT_LEAST_0, "Weight of the second reading of the dominant emotion while training."
     )
-    """While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
-    saved."""
 
     def __post_init__(self) -> None:
         check_values(self)

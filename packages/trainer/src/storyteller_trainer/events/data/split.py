@@ -39,11 +39,11 @@ class Split:
 
     train: list[EventExample]
     validation: list[EventExample]
+    #: Held out: new sentences of skeletons that are in training.
     random: list[EventExample]
-    """Held out: new sentences of skeletons that are in training."""
 
+    #: Held out: skeletons that are not in training.
     skeletons: list[EventExample]
-    """Held out: skeletons that are not in training."""
 
 
 def split(examples: list[EventExample], strategy: Strategy, seed: int) -> Split:

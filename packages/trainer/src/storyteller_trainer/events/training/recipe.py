@@ -38,13 +38,13 @@ class Precision(StrEnum):
 class Recipe:
     """The values of a training run. The defaults suit a base-size encoder on an accelerator."""
 
+    #: The learning rate falls to 0 over all of them.
     epochs: int = duration(5, "--epochs", AT_LEAST_1, "At most this many passes over the data.")
-    """The learning rate falls to 0 over all of them."""
 
     batch_size: int = duration(32, "--batch-size", AT_LEAST_1, "Sentences in a step.")
 
+    #: On the validation part.
     patience: int = duration(3, "--patience", AT_LEAST_1, "Stop after this many epochs without a better score.")
-    """On the validation part."""
 
     seed: int = duration(
         42, "--seed", Bound(lambda value: value >= 0, "0 or more"), "Of split, new weights, order and dropout."
@@ -54,10 +54,10 @@ class Recipe:
         Strategy.RANDOM, "--split", one_of(*Strategy), "How the part is drawn that chooses the epoch."
     )
 
+    #: Floats of the forward and backward pass.
     precision: Precision = duration(  # noqa: RUF009 - a field
         Precision.AUTO, "--precision", one_of(*Precision), "Half precision is for CUDA only."
     )
-    """Floats of the forward and backward pass."""
 
     learning_rate: float = step(2e-5, "--lr", ABOVE_0, "Learning rate after the warm-up.")
 
@@ -65,11 +65,11 @@ class Recipe:
 
     warmup_ratio: float = step(0.1, "--warmup-ratio", UP_TO_1, "Share of the steps over which the learning rate rises.")
 
+    #: Decoupled (AdamW), on matrices; not on biases and norms.
     weight_decay: float = step(0.01, "--weight-decay", AT_LEAST_0, "Decoupled weight decay, of matrices.")
-    """Decoupled (AdamW), on matrices; not on biases and norms."""
 
+    #: The event loss has 1.
     ner_weight: float = step(1.0, "--ner-weight", ABOVE_0, "Weight of the entity loss in the joint task.")
-    """The event loss has 1."""
 
     def __post_init__(self) -> None:
         check_values(self)

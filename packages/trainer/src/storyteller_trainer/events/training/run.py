@@ -37,23 +37,23 @@ class Request:
     """What the user asked for."""
 
     task: Task
+    #: Of the run.
     folder: Path
-    """Of the run."""
 
+    #: None for the default, or for what the resumed run had.
     encoder: str | None = None
-    """None for the default, or for what the resumed run had."""
 
+    #: Values of the recipe that were given; None stands for one that was not.
     options: Mapping[str, object]
-    """Values of the recipe that were given; None stands for one that was not."""
 
+    #: Go on with the run in the folder; if there is none, begin one.
     resume: bool = False
-    """Go on with the run in the folder; if there is none, begin one."""
 
+    #: Go on on the CPU, from the last complete epoch, when a loss or gradient is no number.
     cpu_on_nan: bool = False
-    """Go on on the CPU, from the last complete epoch, when a loss or gradient is no number."""
 
+    #: By how many to compute on the CPU; None for what the resumed run had, or else for what is free.
     threads: int | None = None
-    """By how many to compute on the CPU; None for what the resumed run had, or else for what is free."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))  # a caller without type checks may give a str

@@ -15,13 +15,13 @@ from storyteller_trainer.sample.character.descriptors import Descriptors, Genre
 class Cells:
     """Some cells, as positions in the descriptor set; five arrays [cells]."""
 
+    #: The character whose reaction is predicted.
     archetype_a: Int
-    """The character whose reaction is predicted."""
     archetype_b: Int
     dynamic: Int
     profile: Int
+    #: 1 where the character plays role_a of the dynamic, 0 where role_b.
     a_is_role_a: Int
-    """1 where the character plays role_a of the dynamic, 0 where role_b."""
 
     def __len__(self) -> int:
         return len(self.archetype_a)

@@ -15,20 +15,20 @@ DEFAULT_EXAMPLES = 15_000
 class SampleConfig:
     """What is to be generated."""
 
+    #: Id of a genre of the descriptor set.
     genre: str = "low_fantasy_folklore"
-    """Id of a genre of the descriptor set."""
+    #: How many cells; None for 1,303, or for as many as there are examples or cells in the genre if that is fewer.
     cells: int | None = None
-    """How many cells; None for 1,303, or for as many as there are examples or cells in the genre if that is fewer."""
+    #: How many examples to draw, spread over the cells as evenly as whole numbers allow.
+    #:
+    #: None for 15,000, or for one of each cell if that is more.
     examples: int | None = None
-    """How many examples to draw, spread over the cells as evenly as whole numbers allow.
-
-    None for 15,000, or for one of each cell if that is more."""
+    #: How many examples to draw from each cell, in place of `examples`.
     variations: int | None = None
-    """How many examples to draw from each cell, in place of `examples`."""
+    #: Same seed, same descriptors, same examples and ids.
     seed: int = 42
-    """Same seed, same descriptors, same examples and ids."""
+    #: Examples below are rejected: counted, and not replaced. The generator's own labels never score below 0.63.
     min_coherence: float = 0.6
-    """Examples below are rejected: counted, and not replaced. The generator's own labels never score below 0.63."""
 
     def __post_init__(self) -> None:
         for name in ("cells", "examples", "variations"):

@@ -28,36 +28,36 @@ class Tables:
     Ranges end in an axis of two, (min, max). What an archetype or a profile does not have is zero.
     """
 
+    #: [A, S, 4, 2]: central_tendency, variance, range_low, range_high of the axes in ascending order of their name.
     axes: Float32
-    """[A, S, 4, 2]: central_tendency, variance, range_low, range_high of the axes in ascending order of their name."""
+    #: [A, S, 9]: one-hots of temporal layer and provenance.
     axis_marks: Float32
-    """[A, S, 9]: one-hots of temporal layer and provenance."""
+    #: For each cross-dimension [values, A, S]: what is added to the central tendency.
     modifiers: tuple[Float32, ...]
-    """For each cross-dimension [values, A, S]: what is added to the central tendency."""
+    #: For each axis that label rules read [A]: its position, ABSENT where an archetype does not have it.
     label_slots: dict[str, Int]
-    """For each axis that label rules read [A]: its position, ABSENT where an archetype does not have it."""
+    #: [A, 8, 2]
     intensities: Float32
-    """[A, 8, 2]"""
+    #: [A, 8, 5]: one-hot.
     awareness: Float32
-    """[A, 8, 5]: one-hot."""
+    #: [A, 7, 2]
     self_edges: Float32
-    """[A, 7, 2]"""
+    #: [D, 5, 2]: of `edge_a_to_b`.
     edges: Float32
-    """[D, 5, 2]: of `edge_a_to_b`."""
+    #: [D, 2, 4]: one-hots of topology_a and topology_b.
     roles: Float32
-    """[D, 2, 4]: one-hots of topology_a and topology_b."""
+    #: [P, 4]: one-hot.
     scene_types: Float32
-    """[P, 4]: one-hot."""
+    #: [P, 2]
     tensions: Float32
-    """[P, 2]"""
+    #: [P, 2]
     cast_sizes: Float32
-    """[P, 2]"""
+    #: [P, E]
     event_weights: Float64
-    """[P, E]"""
+    #: [P, E]
     event_types: Int
-    """[P, E]"""
+    #: [P, E]
     event_registers: Int
-    """[P, E]"""
 
     @staticmethod
     def of(descriptors: Descriptors) -> Tables:

@@ -30,21 +30,21 @@ CHUNK = 4096
 class SampleChunk:
     """Consecutive examples: n accepted ones, and how many were rejected among them."""
 
+    #: [n, inputs]
     features: Float32
-    """[n, inputs]"""
+    #: [n, outputs]
     labels: Float32
-    """[n, outputs]"""
+    #: [n]: positions in the plan's cells.
     cells: Int
-    """[n]: positions in the plan's cells."""
+    #: [n]: which of its cell's examples each is, from 0.
     variations: Int
-    """[n]: which of its cell's examples each is, from 0."""
+    #: [n]
     coherence: Float64
-    """[n]"""
     rejected: int
+    #: For each loss term [n]: the lowest expected loss.
     lowest_terms: dict[str, Float64]
-    """For each loss term [n]: the lowest expected loss."""
+    #: For each output that is left to chance [n]: the probability of its likeliest value.
     best_accuracy: dict[str, Float64]
-    """For each output that is left to chance [n]: the probability of its likeliest value."""
 
 
 def draw_chunks(plan: Plan) -> Iterator[SampleChunk]:
@@ -134,14 +134,14 @@ class Totals:
 class SampleDataset:
     """Generated examples in memory."""
 
+    #: [n, inputs]
     features: Float32
-    """[n, inputs]"""
+    #: [n, outputs]
     labels: Float32
-    """[n, outputs]"""
+    #: [n]: positions in `plan.cells`.
     cells: Int
-    """[n]: positions in `plan.cells`."""
+    #: [n]
     coherence: Float64
-    """[n]"""
     plan: Plan
     irreducible: IrreducibleLoss
     best_accuracy: dict[str, float]

@@ -20,12 +20,12 @@ class Plan:
 
     config: SampleConfig
     descriptors: Descriptors
+    #: The chosen cells, in the order in which they are drawn from.
     cells: Cells
-    """The chosen cells, in the order in which they are drawn from."""
+    #: Cells that the genre has.
     available: int
-    """Cells that the genre has."""
+    #: [cells]: examples to draw from each.
     counts: Int
-    """[cells]: examples to draw from each."""
 
     @property
     def total(self) -> int:

@@ -33,13 +33,12 @@ MIN_CAST = 2
 class Scenarios:
     """n scenarios."""
 
+    #: [n, inputs]
     features: Float32
-    """[n, inputs]"""
+    #: For each axis that label rules read [n]: its central tendency, or its stand-in where the archetype lacks it.
+    #:
+    #: Of an archetype with more than 16 axes this may be one that the features no longer hold.
     axes: dict[str, Float32]
-    """For each axis that label rules read [n]: its central tendency, or its stand-in where the archetype lacks it.
-
-    Of an archetype with more than 16 axes this may be one that the features no longer hold.
-    """
 
 
 def draw_scenarios(tables: Tables, cells: Cells, rng: np.random.Generator) -> Scenarios:
