@@ -29,12 +29,13 @@ PATIENCE = 120.0
 
 
 def browser() -> str:
-    """The program. Where there is none the test is skipped, and in CI it fails."""
+    """The program. Where there is none the test is skipped, and says so; where BROWSER_TESTS is `required`, as in the
+    workflow of this repository, it fails."""
     for name in NAMES:
         if found := shutil.which(name):
             return found
-    if os.environ.get("CI"):
-        pytest.fail(f"no browser: {', '.join(NAMES)} are not on PATH, and CI must not skip what needs one")
+    if os.environ.get("BROWSER_TESTS") == "required":
+        pytest.fail(f"no browser: {', '.join(NAMES)} are not on PATH, and BROWSER_TESTS=required")
     pytest.skip(f"NOT TESTED: no browser ({', '.join(NAMES)}); install Debian's package chromium")
 
 
