@@ -108,7 +108,9 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_command_refuses_such_a_file_and_still_helps(command: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f'{PATH}="/data\n', encoding="utf-8")
     main = console_commands()[command].command()
-    arguments = ["check"] if isinstance(main, click.Group) else []
+    # What click asks for comes before what the commands themselves look at.
+    required = [param for param in main.params if isinstance(param, click.Argument) and param.required]
+    arguments = ["check"] if isinstance(main, click.Group) else [str(Path(__file__))] * len(required)
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 2
     assert (
