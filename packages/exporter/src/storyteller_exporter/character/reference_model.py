@@ -6,14 +6,13 @@ import copy
 from typing import cast
 
 import torch
-from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
-from storyteller_schema.contract.rules import BINARY_CUT
 from storyteller_trainer.character.model.checkpoint import Checkpoint
 from storyteller_trainer.character.model.network import CharacterModel
 from torch import nn
 
 from storyteller_exporter.character.file_metadata import is_aligned
+from storyteller_exporter.character.quality import alignment
 
 
 def aligned(model: CharacterModel) -> CharacterModel:
@@ -24,12 +23,11 @@ def aligned(model: CharacterModel) -> CharacterModel:
     above BINARY_CUT are exactly the logits above 0.
     """
     shifted = copy.deepcopy(model)
-    for region in PREDICTIONS.regions:
-        last = cast(nn.Sequential, shifted.heads[region.name])[-1]
-        with torch.no_grad():
-            for field in region.fields:
-                if field.kind is Kind.BINARY:
-                    cast(nn.Linear, last).bias[region.within_slot(field.name)] += BINARY_CUT
+    shift = torch.from_numpy(alignment())
+    with torch.no_grad():
+        for region in PREDICTIONS.regions:
+            last = cast(nn.Sequential, shifted.heads[region.name])[-1]
+            cast(nn.Linear, last).bias.add_(shift[region.span])
     return shifted
 
 
