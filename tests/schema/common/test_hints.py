@@ -25,6 +25,8 @@ train:
 @pytest.fixture
 def under_make(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORYTELLER_MAKE", "make")
+    for name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):  # of the make that runs these tests: one below it says more
+        monkeypatch.delenv(name, raising=False)
 
 
 def words_read_by_a_shell(line: str) -> list[str]:
