@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from failing_disk import at_every_write, full_disk, refuse_new_files
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.common.files import append, atomic_folder, atomic_path, place_of, sweep_all, write_atomic
+from storyteller_schema.common.files import atomic_folder, atomic_path, place_of, sweep_all, write_atomic
 
 
 def names(folder: Path = Path()) -> list[str]:
@@ -190,14 +190,6 @@ def test_of_two_files_the_one_that_failed_is_named() -> None:
 def test_a_file_that_was_only_read_keeps_its_name() -> None:
     with pytest.raises(FileNotFoundError, match="other/x"), atomic_path("a.json"):
         Path("other/x").read_text()
-
-
-def test_appending_to_a_full_disk_names_the_file() -> None:
-    append("history.jsonl", b"1\n")
-    append("history.jsonl", b"2\n")
-    with full_disk(0), pytest.raises(StorytellerError, match=r"^history\.jsonl: cannot write here: No space left"):
-        append("history.jsonl", b"3\n")
-    assert Path("history.jsonl").read_text() == "1\n2\n"
 
 
 def test_a_folder_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:

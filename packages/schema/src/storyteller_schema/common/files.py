@@ -89,17 +89,6 @@ def write_atomic(target: StrPath, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def append(target: StrPath, content: bytes) -> None:
-    """Adds to the end of a file.
-
-    Raises:
-        StorytellerError: it cannot be written to.
-    """
-    target = Path(target)
-    with naming_what_failed(target), target.open("ab") as file:
-        file.write(content)
-
-
 def place_of(target: StrPath) -> Path:
     """Where the content of a file goes that is not written by `atomic_path`: the file itself, or what a link names.
 
