@@ -4,7 +4,7 @@
 #   DATA    a JSONL file to train on or to evaluate, or several (default: the user's own data, else sample data)
 #   OUT     the folder of the ONNX files (default: $STORYTELLER_MODEL_PATH, else artifacts/models)
 #   ARGS    more options, passed through to the command of the one target that is asked for
-#   RUN     the run that a page is written about, or that is promoted
+#   RUN     the run that a target is about: a folder (default: the latest; of the event models the folder of both runs)
 #   NAME    the end of a new run's name
 #   REPORT  no: train without writing a page about the run
 #   RUNS    two runs or ONNX files, divided by a blank, to compare
@@ -45,9 +45,17 @@ BARE_PYTHON = "$(UV)" run --quiet --no-project $(or $(CHOSEN_PYTHON),--python '$
 # DATA as the arguments "$$@": one file, whatever its name, or several, divided by blanks.
 DATA_ARGUMENTS = set --; if [ -n "$$DATA" ]; then set -- $$DATA; if [ -e "$$DATA" ] || [ ! -e "$$1" ]; then set -- "$$DATA"; fi; fi
 
+# The run that a target is about, and what has to be trained for it first: nothing where RUN names one.
+CHOSEN_RUN = $(if $(RUN),"$$RUN",$(CHARACTER_RUN))
+CHOSEN_EVENT_RUNS = $(if $(RUN),"$$RUN",$(EVENT_RUNS))
+TRAINED := $(if $(RUN),,$(CHARACTER_RUN)/best.safetensors)
+TRAINED_EVENTS := $(if $(RUN),,$(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors)
+
 # A page about the run that was trained, where the extra is installed; not where ARGS ask for something else.
-OTHER_WORK := --validate-only --help --version --output-dir -o
-AFTER_TRAINING = $(if $(or $(filter no,$(REPORT)),$(filter $(OTHER_WORK),$(ARGS)),$(findstring --output-dir=,$(ARGS))),true,$(BIN)/write-report $(CHARACTER_RUN) --if-installed >&2)
+OTHER_WORK := --validate-only --write-split --help --version --output-dir -o
+OWN_PAGE = $(if $(or $(filter no,$(REPORT)),$(filter $(OTHER_WORK),$(ARGS)),$(findstring --output-dir=,$(ARGS))),,yes)
+# Of a task that is trained alone there is one run to write about.
+TRAINED_TASK = $(if $(findstring joint,$(ARGS)),/joint)
 
 # Where the models lie, and what they are checked with: without DATA, what their runs held out.
 CHECKED_PLACE = $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA")
@@ -82,23 +90,23 @@ data: setup ## Make sample training data: artifacts/data/character.jsonl
 
 train: setup ## Train the character model on DATA, the user's own data, or sample data made on the spot
 	@$(DATA_ARGUMENTS); $(BIN)/train-character-model "$$@" $(if $(NAME),--name "$$NAME") $(if $(NPROC),--processes $(NPROC)) $(ARGS)
-	@$(AFTER_TRAINING)
+	@$(if $(OWN_PAGE),$(BIN)/write-report $(CHARACTER_RUN) --if-installed >&2)
 
 # Only when nothing was trained yet: a fresh clone can start with `make export verify`.
 $(CHARACTER_RUN)/best.safetensors: | setup
 	$(MAKE) train ARGS=
 
-export: setup $(CHARACTER_RUN)/best.safetensors ## Write the trained character model as character_predictor.onnx
-	$(BIN)/export-character-model $(CHARACTER_RUN) $(CHECKED_PLACE) $(ARGS)
+export: setup $(TRAINED) ## Write the trained character model as character_predictor.onnx
+	$(BIN)/export-character-model $(CHOSEN_RUN) $(CHECKED_PLACE) $(ARGS)
 
 verify: setup ## Check character_predictor.onnx: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx --checkpoint $(CHARACTER_RUN) $(CHECKED_PLACE) $(ARGS)
+	$(BIN)/verify-onnx --checkpoint $(CHOSEN_RUN) $(CHECKED_PLACE) $(ARGS)
 
-evaluate-character: setup $(CHARACTER_RUN)/best.safetensors ## Score the trained character model on DATA, else on what it held out
-	$(BIN)/evaluate-character-model $(CHARACTER_RUN) $(if $(DATA),"$$DATA") $(ARGS)
+evaluate-character: setup $(TRAINED) ## Score the trained character model on DATA, else on what it held out
+	$(BIN)/evaluate-character-model $(CHOSEN_RUN) $(if $(DATA),"$$DATA") $(ARGS)
 
 report: setup ## Write one page about a run, for a browser: RUN=folder (default: the character model's last run)
-	$(BIN)/write-report $(if $(RUN),"$$RUN",$(CHARACTER_RUN)) $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA") $(ARGS)
+	$(BIN)/write-report $(CHOSEN_RUN) $(if $(OUT),--models "$$OUT") $(if $(DATA),--data "$$DATA") $(ARGS)
 
 runs: setup ## List the training runs of every kind of model
 	$(BIN)/list-runs $(ARGS)
@@ -107,7 +115,7 @@ compare: setup ## Say whether the second of two models is better: RUNS="first se
 	@set -- $$RUNS; $(BIN)/compare-models "$$@" $(if $(DATA),--data "$$DATA") $(ARGS)
 
 promote: setup ## Give the engine the model of RUN if it passes and is not worse than what it has; ARGS=--rollback undoes it
-	$(BIN)/promote-model $(if $(findstring --rollback,$(ARGS)),,$(if $(RUN),"$$RUN",$(CHARACTER_RUN)) $(if $(DATA),--data "$$DATA")) $(if $(OUT),--models "$$OUT") $(ARGS)
+	$(BIN)/promote-model $(if $(findstring --rollback,$(ARGS)),,$(CHOSEN_RUN) $(if $(DATA),--data "$$DATA")) $(if $(OUT),--models "$$OUT") $(ARGS)
 
 schema-check: setup ## Compare the schema with the engine: RUST_REPO=path, SCHEMA_JSON=path, or the committed golden JSON
 	$(BIN)/storyteller-schema check $(if $(SCHEMA_JSON),"$$SCHEMA_JSON") $(if $(RUST_REPO),--rust-repo "$$RUST_REPO") $(ARGS)
@@ -123,20 +131,21 @@ import-annotations: setup ## Make event data of DATA, annotated with brat, Label
 	@$(DATA_ARGUMENTS); $(BIN)/import-annotations "$$@" $(ARGS)
 
 train-events: setup ## Train the event and the entity classifier on DATA, the user's own data, or sample data
-	@$(DATA_ARGUMENTS); $(BIN)/train-event-classifier "$$@" --output-dir $(EVENT_RUNS) $(ARGS)
+	@$(DATA_ARGUMENTS); $(BIN)/train-event-classifier "$$@" $(if $(NAME),--name "$$NAME") $(ARGS)
+	@$(if $(OWN_PAGE),$(BIN)/write-report $(EVENT_RUNS)$(TRAINED_TASK) --if-installed >&2)
 
 # Only when nothing was trained yet, as for the character model.
 $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors: | setup
 	$(MAKE) train-events ARGS=
 
-export-events: setup $(EVENT_RUNS)/event/best.safetensors $(EVENT_RUNS)/ner/best.safetensors ## Write the classifiers as the folder event_classifier
-	$(BIN)/export-event-classifier $(EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
+export-events: setup $(TRAINED_EVENTS) ## Write the classifiers as the folder event_classifier
+	$(BIN)/export-event-classifier $(CHOSEN_EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
 
 verify-events: setup ## Check the folder event_classifier: interface, completeness, parity with PyTorch
-	$(BIN)/verify-onnx --events --checkpoint $(EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
+	$(BIN)/verify-onnx --events --checkpoint $(CHOSEN_EVENT_RUNS) $(CHECKED_PLACE) $(ARGS)
 
 evaluate: setup ## Score the exported classifiers on DATA, else on held-out templates, unseen skeletons and prose
-	$(BIN)/evaluate-classifier $(if $(OUT),"$$OUT/event_classifier") $(if $(DATA),"$$DATA",--held-out $(EVENT_RUNS) --prose) $(ARGS)
+	$(BIN)/evaluate-classifier $(if $(OUT),"$$OUT/event_classifier") $(if $(DATA),"$$DATA",--held-out $(CHOSEN_EVENT_RUNS) --prose) $(ARGS)
 
 annotate-text: setup ## Choose the sentences of DATA (texts) that are most worth annotating, as tasks with suggestions
 	@$(DATA_ARGUMENTS); $(BIN)/annotate-text "$$@" $(if $(OUT),--models "$$OUT") $(ARGS)

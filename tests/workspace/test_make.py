@@ -32,11 +32,11 @@ def bin_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def arguments(bin_folder: Path, *make: str) -> list[str]:
-    """The command line that a target runs. Nothing is installed or trained on the way."""
-    skipped = [name for target in ("setup", *TRAINED) for name in ("-o", target)]
+def run_make(bin_folder: Path, *make: str, trained: tuple[str, ...] = TRAINED) -> subprocess.CompletedProcess[str]:
+    """A target. Nothing is installed on the way, and nothing trained that is named here."""
+    skipped = [name for target in ("setup", *trained) for name in ("-o", target)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(
+    return subprocess.run(
         ["make", "--silent", *skipped, *make, f"BIN={bin_folder}"],
         cwd=ROOT,
         env=environment,
@@ -44,7 +44,13 @@ def arguments(bin_folder: Path, *make: str) -> list[str]:
         text=True,
         check=True,
     )
-    shown: list[str] = json.loads(done.stdout.splitlines()[-1])
+
+
+def arguments(bin_folder: Path, *make: str, trained: tuple[str, ...] = TRAINED) -> list[str]:
+    """The command line that a target runs; where it had to run another one before, that is an error."""
+    done = run_make(bin_folder, *make, trained=trained)
+    (shown,) = (json.loads(line) for line in done.stdout.splitlines())
+    assert isinstance(shown, list)
     return shown
 
 
@@ -95,6 +101,54 @@ def test_out_is_a_folder_whose_name_may_hold_blanks(
     shown = arguments(bin_folder, target, f"OUT={tmp_path}/my out", "ARGS=--int8")
     assert shown[0] == command
     assert shown[-3:] == ["--models", f"{tmp_path}/my out", "--int8"]
+
+
+@pytest.mark.parametrize(
+    ("target", "option"),
+    [
+        ("export", ""),
+        ("verify", "--checkpoint"),
+        ("evaluate-character", ""),
+        ("report", ""),
+        ("promote", ""),
+        ("export-events", ""),
+        ("verify-events", "--checkpoint"),
+        ("evaluate", "--held-out"),
+    ],
+)
+def test_run_names_another_run_which_is_not_trained_for_it(
+    bin_folder: Path, tmp_path: Path, target: str, option: str
+) -> None:
+    run = f"{tmp_path}/my run"
+    shown = arguments(bin_folder, target, f"RUN={run}", trained=())
+    place = shown.index(run)
+    assert shown[place - 1] == option if option else place == 1
+    default = arguments(bin_folder, target)
+    usual = "artifacts/events" if "events" in target or target == "evaluate" else "artifacts/character"
+    assert [usual if word == run else word for word in shown] == default
+
+
+def test_a_name_ends_the_folder_of_either_kind_of_run(bin_folder: Path) -> None:
+    for target in ("train", "train-events"):
+        shown = arguments(bin_folder, target, "NAME=wide one")
+        assert shown[shown.index("--name") + 1] == "wide one"
+
+
+@pytest.mark.parametrize(
+    ("make", "run"),
+    [
+        (("train",), "artifacts/character"),
+        (("train-events",), "artifacts/events"),
+        (("train-events", "ARGS=--task joint"), "artifacts/events/joint"),
+        (("train", "REPORT=no"), None),
+        (("train-events", "ARGS=--validate-only"), None),
+        (("train", "ARGS=--output-dir=mine"), None),
+    ],
+)
+def test_a_training_ends_with_a_page_about_its_run(bin_folder: Path, make: tuple[str, ...], run: str | None) -> None:
+    done = run_make(bin_folder, *make)
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    assert lines == ([] if run is None else [["write-report", run, "--if-installed"]])
 
 
 def test_evaluate_takes_the_folder_in_out(bin_folder: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_exporter.commands.write_report import main
-from storyteller_exporter.report import extra
+from storyteller_exporter.report import event_predictions, extra
+from storyteller_trainer.runs.run_place import link_latest_events
 
 
 def write(*arguments: object) -> Result:
@@ -41,3 +43,20 @@ def test_wrong_use_is_told(arguments: list[str], message: str, trained: Path) ->
     result = write(*[word.format(run=trained) for word in arguments])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_the_page_of_event_runs_lies_where_they_lie_and_not_beside_the_links(
+    event_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_predictions, "MOST", 12)
+    runs = shutil.copytree(event_runs, tmp_path / "artifacts/runs/20260131-235958-events")
+    for task in ("event", "ner"):
+        link_latest_events(task, runs / task, print)
+    result = write("artifacts/events")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == "artifacts/runs/20260131-235958-events/report.html"
+    assert (runs / "report.html").is_file()
+    # Of runs that were trained apart it lies beside the links.
+    other = shutil.copytree(event_runs, tmp_path / "artifacts/runs/20260201-235958-events")
+    link_latest_events("ner", other / "ner", print)
+    assert write("artifacts/events").stdout.strip() == "artifacts/events/report.html"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from storyteller_trainer.commands.list_runs import main as list_runs
 from storyteller_trainer.commands.train_event_classifier import main
 from storyteller_trainer.events.training import run
 from storyteller_trainer.events.training.recipe import Recipe
@@ -44,7 +46,47 @@ def test_both_models_are_trained_by_default(data_file: Path, tiny_bert: str) -> 
     assert f"Data: {data_file} (96 examples)\n" in result.stderr
     assert result.stderr.count("Computing by 1 thread: 64.0 of 64 CPUs are free (--threads N fixes the number)\n") == 2
     assert "held out: unseen skeletons" in result.stdout
-    assert "best checkpoint: artifacts/events/ner/best.safetensors" in result.stdout
+    (folder,) = Path("artifacts/runs").glob("*-events")
+    assert f"best checkpoint: {folder}/ner/best.safetensors" in result.stdout
+
+
+def test_a_second_training_leaves_the_first_alone_and_both_are_listed(data_file: Path, tiny_bert: str) -> None:
+    assert invoke(data_file, *fast(tiny_bert), "--name", "first").exit_code == 0
+    assert invoke(data_file, *fast(tiny_bert), "--task", "ner", "--name", "second").exit_code == 0
+    first, second = (next(Path("artifacts/runs").glob(f"*-{name}")) for name in ("first", "second"))
+    assert Path("artifacts/events/event").resolve() == (first / "event").resolve()
+    assert Path("artifacts/events/ner").resolve() == (second / "ner").resolve()
+    listed = json.loads(CliRunner().invoke(list_runs, ["--json"]).stdout)
+    assert [(row["run"], row["model"], row["latest"], row["state"]) for row in listed] == [
+        (str(first / "event"), "event", True, "finished"),
+        (str(first / "ner"), "ner", False, "finished"),
+        (str(second / "ner"), "ner", True, "finished"),
+    ]
+
+
+def test_resuming_goes_on_with_the_latest_runs_and_begins_what_is_missing(data_file: Path, tiny_bert: str) -> None:
+    """As after Ctrl-C in the second of two trainings, before the entity classifier was begun."""
+    assert invoke(data_file, *fast(tiny_bert), "--name", "old").exit_code == 0
+    assert invoke(data_file, *fast(tiny_bert), "--name", "new", "--task", "event").exit_code == 0
+    result = invoke(data_file, *fast(tiny_bert), "--resume")
+    assert result.exit_code == 0, result.output
+    (folder,) = Path("artifacts/runs").glob("*-new")
+    assert f"Going on with {folder}/event after epoch 1" in result.stderr
+    assert f"{folder}/ner holds no run to go on with: beginning one" in result.stderr
+    assert Path("artifacts/events/ner").resolve() == (folder / "ner").resolve()
+
+
+def test_runs_of_earlier_versions_are_gone_on_with_where_they_lie(data_file: Path, tiny_bert: str) -> None:
+    assert invoke(data_file, *fast(tiny_bert), "-o", "artifacts/events").exit_code == 0
+    result = invoke(data_file, *fast(tiny_bert), "--resume")
+    assert "Going on with artifacts/events/event after epoch 1" in result.stderr
+    assert not Path("artifacts/runs").exists()
+
+
+def test_before_anything_was_trained_resuming_begins_a_run(data_file: Path, tiny_bert: str) -> None:
+    assert invoke(data_file, *fast(tiny_bert), "--resume", "--task", "event").exit_code == 0
+    (folder,) = Path("artifacts/runs").iterdir()
+    assert Path("artifacts/events/event").resolve() == (folder / "event").resolve()
 
 
 def test_the_result_is_json_when_asked_for(data_file: Path, tiny_bert: str, tmp_path: Path) -> None:
@@ -79,6 +121,9 @@ def test_the_users_own_data_is_taken_when_none_is_named(
         (("--validate-only", "--lr", "0.1"), "--validate-only trains nothing: --lr says nothing about it"),
         (("--device", "tpu"), "'tpu' is no device"),
         (("--task", "chess"), "'chess' is not one of"),
+        (("--name", "a/b"), "'a/b' cannot name a run"),
+        (("--name", "a", "-o", "b"), "--output-dir names the folder: --name says nothing about it"),
+        (("--validate-only", "--name", "a"), "--validate-only trains nothing: --name says nothing about it"),
         (("--precision", "int4"), "'int4' is not one of"),
     ],
 )
@@ -120,7 +165,9 @@ def test_ctrl_c_ends_with_130(data_file: Path, tiny_bert: str, monkeypatch: pyte
     monkeypatch.setattr(run, "train_classifier", stopped)
     result = invoke(data_file, *fast(tiny_bert))
     assert result.exit_code == 130
-    assert "event: stopped by Ctrl-C during epoch 3: 2 epochs are saved in artifacts/events/event" in result.stderr
+    assert "event: stopped by Ctrl-C during epoch 3: 2 epochs are saved in artifacts/runs/" in result.stderr
+    # The folder is named: the latest run may be another one until the first epoch is done.
+    assert re.search(r"--output-dir artifacts/runs/\d{8}-\d{6}-events --resume", result.stderr)
 
 
 def test_validation_tells_the_shape_of_sound_data(data_file: Path) -> None:

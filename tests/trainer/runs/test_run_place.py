@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 from storyteller_schema.common.errors import WrongValue
-from storyteller_trainer.runs.run_place import RUNS, check_run_name, link_latest, new_run
+from storyteller_trainer.runs.run_place import (
+    RUNS,
+    check_run_name,
+    is_in_runs,
+    latest_event_runs,
+    link_latest,
+    link_latest_events,
+    new_run,
+)
 
 NOW = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
 
@@ -45,6 +53,46 @@ def test_an_earlier_run_in_the_link_s_place_is_kept() -> None:
     assert (kept / "run.json").read_text() == "earlier"
     assert str(kept) in said[0]
     assert link.resolve() == run.resolve()
+
+
+def make_run(folder: Path, told: str = "") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(told)
+    return folder
+
+
+def test_each_task_of_the_event_models_has_a_link_that_can_be_moved_with_its_folder() -> None:
+    assert latest_event_runs("event") is None
+    first, second = new_run("one", NOW), new_run("two", NOW)
+    for folder, task in ((first, "event"), (first, "ner"), (second, "ner")):
+        link_latest_events(task, make_run(folder / task, f"{folder.name}/{task}"), nobody)
+    assert latest_event_runs("event") == first
+    assert latest_event_runs("ner") == second
+    Path("artifacts").rename("elsewhere")
+    assert Path("elsewhere/events/event/run.json").read_text() == f"{first.name}/event"
+    assert Path("elsewhere/events/ner/run.json").read_text() == f"{second.name}/ner"
+
+
+def test_earlier_event_runs_stay_a_pair_and_are_read_until_their_task_has_a_new_one() -> None:
+    for task in ("event", "ner"):
+        make_run(Path("artifacts/events") / task, f"earlier {task}")
+    assert latest_event_runs("event") == Path("artifacts/events")
+    run = make_run(new_run("new", NOW) / "event", "new event")
+    said: list[str] = []
+    link_latest_events("event", run, said.append)
+    kept = next(RUNS.glob("*-events-earlier"))
+    assert [(kept / task / "run.json").read_text() for task in ("event", "ner")] == ["earlier event", "earlier ner"]
+    assert [(Path("artifacts/events") / task / "run.json").read_text() for task in ("event", "ner")] == [
+        "new event",
+        "earlier ner",
+    ]
+    assert [str(kept / task) in line for task, line in zip(("event", "ner"), said, strict=True)] == [True, True]
+
+
+def test_only_what_lies_in_the_folder_of_runs_becomes_the_latest() -> None:
+    assert is_in_runs(RUNS / "mine")
+    assert not is_in_runs(Path("mine"))
+    assert not is_in_runs(RUNS / "mine" / "event")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "-a", "a b", "x" * 81])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -62,10 +64,18 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None,
             from storyteller_exporter.report.character_page import character_page
 
     page = event_page(event_runs(run)) if events else character_page(run, data=data, models=place)
-    target = output or run / REPORT
+    target = output or (_together(event_runs(run), run) if events else run) / REPORT
     write_atomic(target, page)
     err.print("open it in a browser:")
     out.print(str(target))
+
+
+def _together(runs: Sequence[Path], place: Path) -> Path:
+    """The folder of one run, or of runs that were trained together: behind the links of artifacts/events, theirs."""
+    if runs == [place]:
+        return place
+    folders = {run.resolve().parent for run in runs}
+    return Path(os.path.relpath(folders.pop())) if len(folders) == 1 else place
 
 
 def _of_events(run: Path) -> bool:

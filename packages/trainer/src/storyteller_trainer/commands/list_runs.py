@@ -29,7 +29,9 @@ def main(places: tuple[Path, ...], as_json: bool) -> None:
     Example:
       list-runs
     """
-    runs = [row for folder in _folders(places or (RUNS, CHARACTER_RUN, EVENT_RUNS)) if (row := _row(folder))]
+    # The runs to which links lead, one of the character model and one of each task of the event models.
+    latest = {link.resolve() for link in (CHARACTER_RUN, *EVENT_RUNS.glob("*")) if link.is_symlink()}
+    runs = [_row(folder, latest) for folder in _folders(places or (RUNS, CHARACTER_RUN, EVENT_RUNS))]
     runs.sort(key=lambda row: (row["started"], row["run"]))
     if as_json:
         print_json(runs)
@@ -65,7 +67,7 @@ def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
                 yield folder
 
 
-def _row(folder: Path) -> dict[str, Any] | None:
+def _row(folder: Path, latest: set[Path]) -> dict[str, Any]:
     try:
         told = json.loads((folder / SUMMARY).read_bytes())
     except (OSError, ValueError):
@@ -78,7 +80,7 @@ def _row(folder: Path) -> dict[str, Any] | None:
         "run": str(folder),
         "model": str(told.get("task", "character" if "head_losses" in told else "")),
         "state": "finished" if finished else "not finished" if finished is False else "unknown",
-        "latest": CHARACTER_RUN.is_symlink() and CHARACTER_RUN.resolve() == folder.resolve(),
+        "latest": folder.resolve() in latest,
         "epochs": told.get("epochs", 0),
         "best_epoch": told.get("best_epoch"),
         "score": _score(told),

@@ -32,7 +32,7 @@ from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
 from storyteller_trainer.runs.launch import is_one_of_several, launch, one_voice
 from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import CHARACTER_RUN
-from storyteller_trainer.runs.run_place import RUNS, check_run_name, link_latest, new_run
+from storyteller_trainer.runs.run_place import RUNS, check_run_name, is_in_runs, link_latest, new_run
 from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_character_file
 
@@ -324,7 +324,6 @@ def _train(
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
         going_on = resume and CHARACTER_RUN.exists()
         folder = output_dir or (CHARACTER_RUN if going_on else new_run(name or "character"))
-        latest = output_dir is None and not going_on
         for line in (dataset.describe(), *dataset.notices, *dataset.repetitions()):
             say(line)
         if distributed.is_leader():
@@ -342,11 +341,11 @@ def _train(
                 memory_limit=memory_limit * 1e9,
                 threads=threads,
                 notify=say,
-                on_first_epoch=lambda: link_latest(CHARACTER_RUN, folder, say) if latest else None,
+                on_first_epoch=lambda: link_latest(CHARACTER_RUN, folder, say) if is_in_runs(folder) else None,
             )
         except Interrupted as stopped:
             same = words_given("output_dir", "device", "cache_dir", "descriptors", "memory_limit")
-            same += ["--output-dir", str(folder)] if latest else []
+            same += ["--output-dir", str(folder)] if output_dir is None and not going_on else []
             again = hint("train-character-model", *same, "--resume", data=places, processes=processes)
             say(f"{stopped}: {stopped.epochs} epochs are saved in {folder}; go on with:")
             say(f"  {again}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,21 @@ from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file
 from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import EVENT_RUNS
+from storyteller_trainer.runs.run_place import (
+    RUNS,
+    check_run_name,
+    is_in_runs,
+    latest_event_runs,
+    link_latest_events,
+    new_run,
+)
 from storyteller_trainer.runs.threads import limit_spinning, threads_option
 from storyteller_trainer.sample.fallback import sample_event_file
 
 #: The file of the user's `training-data/` that is trained on when none is named.
 TRAINING_FILE = "event_classification.jsonl"
+#: What the folder of a new training is called, after the time.
+NAME = "events"
 #: What `--task` takes; `all` is what the engine loads: one model for each of two tasks.
 TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint": ("joint",)}
 
@@ -51,12 +62,17 @@ TASKS = {"all": ("event", "ner"), "event": ("event",), "ner": ("ner",), "joint":
     "-o",
     "--output-dir",
     type=OUTPUT_FOLDER,
-    default=EVENT_RUNS,
-    show_default=True,
-    help="Each task gets a folder of its name in it.",
+    help="Each task gets a folder of its name in it "
+    f"[default: a new folder in {RUNS}, to whose runs {EVENT_RUNS}/TASK then lead].",
     section="Run",
 )
-@option("--resume", is_flag=True, help="Go on with the runs in --output-dir, by their own settings.", section="Run")
+@option("--name", help=f"The end of that folder's name [default: {NAME}].", section="Run")
+@option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the runs in --output-dir, else with the latest ones, by their own settings.",
+    section="Run",
+)
 @device_option("Run")
 @threads_option("Run")
 @option(
@@ -96,7 +112,9 @@ def main(data: tuple[Path, ...], validate_only: bool, as_json: bool, **options: 
     own = None if data else training_file(TRAINING_FILE)
     named = data or ((own,) if own else ())
     if validate_only:
-        refuse_beside("--validate-only trains nothing", "resume", "encoder", *values(Recipe))
+        refuse_beside("--validate-only trains nothing", "resume", "encoder", "name", *values(Recipe))
+    if options["output_dir"] is not None:
+        refuse_beside("--output-dir names the folder", "name")
     _check(named, **options)
     paths = named or (sample_event_file(notify),)
     if validate_only:
@@ -112,7 +130,7 @@ def _check(
     encoder: str | None,
     device: str,
     precision: Precision | None,
-    resume: bool,
+    name: str | None,
     **options: Any,
 ) -> None:
     """What can be known to be wrong before PyTorch is imported.
@@ -120,6 +138,7 @@ def _check(
     Raises:
         WrongValue: naming the argument.
     """
+    check_run_name(name or NAME)
     if encoder is not None:
         resolve(encoder)
     if precision in (Precision.BF16, Precision.FP16) and device.startswith(("cpu", "mps")):
@@ -170,7 +189,8 @@ def _train(
     encoder: str | None,
     device: str,
     on_nan: str,
-    output_dir: Path,
+    output_dir: Path | None,
+    name: str | None,
     resume: bool,
     threads: int | None,
     **options: Any,
@@ -190,11 +210,14 @@ def _train(
     dataset = load_event_files(paths)
     for line in (dataset.describe(), *dataset.notices, describe_device(place)):
         notify(line)
+    # The one that is trained first says which runs are the latest: the others may not have been begun yet.
+    latest = latest_event_runs(TASKS[task][0]) if resume else None
+    folder = output_dir or latest or new_run(name or NAME)
     results = {}
-    for name in TASKS[task]:
+    for each in TASKS[task]:
         request = Request(
-            task=Task(name),
-            folder=output_dir / name,
+            task=Task(each),
+            folder=folder / each,
             encoder=encoder,
             options=options,
             resume=resume,
@@ -202,15 +225,16 @@ def _train(
             threads=threads,
         )
         try:
-            summary = train_classifier(dataset, request, place, notify)
+            summary = train_classifier(dataset, request, place, notify, partial(_first_epoch, each, request.folder))
         except Interrupted as stopped:
             # Those of the recipe too: of the tasks that have not begun, no run keeps them.
             same = words_given("task", "output_dir", "device", "on_nan", "encoder", *values(Recipe))
+            same += ["--output-dir", str(folder)] if output_dir is None else []
             again = hint("train-event-classifier", *same, "--resume", data=paths)
-            notify(f"{name}: {stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
+            notify(f"{each}: {stopped}: {stopped.epochs} epochs are saved in {request.folder}; go on with:")
             notify(f"  {again}")
             raise click.exceptions.Exit(130) from None
-        results[name] = msgspec.to_builtins(summary)
+        results[each] = msgspec.to_builtins(summary)
         if not as_json:
             for table in summary_tables(summary):
                 out.print(table)
@@ -218,3 +242,8 @@ def _train(
                 out.print(line)
     if as_json:
         print_json(results)
+
+
+def _first_epoch(task: str, run: Path) -> None:
+    if is_in_runs(run.parent):
+        link_latest_events(task, run, notify)

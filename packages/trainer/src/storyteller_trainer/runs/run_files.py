@@ -42,6 +42,8 @@ def require_event_run(runs: Path, task: str) -> None:
     Raises:
         StorytellerError: the folder holds no trained model of the task.
     """
+    if (runs / BEST).is_file():
+        raise StorytellerError(f"{runs}: is one run; name the folder that holds it as {task}/: {runs.parent}")
     if not (runs / task / BEST).is_file():
         where = () if runs == EVENT_RUNS else ("--output-dir", runs)
         training = hint("train-event-classifier", "--task", task, *where)

@@ -1,17 +1,22 @@
 """Where a new run goes when no option says it: a folder of its own, and a link to the latest one under the old name.
 
-Imports nothing heavy.
+The character model has one link. The event models have one a task, `artifacts/events/TASK`, which leads to
+`artifacts/runs/TIME-NAME/TASK`. Imports nothing heavy.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from storyteller_schema.common.errors import StorytellerError, WrongValue
 from storyteller_schema.common.settings import ARTIFACTS
+
+from storyteller_trainer.runs.run_files import EVENT_RUNS
 
 #: All runs that no option sends elsewhere.
 RUNS = ARTIFACTS / "runs"
@@ -39,29 +44,83 @@ def new_run(name: str, now: datetime | None = None) -> Path:
     return place
 
 
+def is_in_runs(folder: Path) -> bool:
+    """Whether a folder lies in RUNS: a run in it, or a folder of runs, becomes the latest after its first epoch."""
+    return folder.resolve().parent == RUNS.resolve()
+
+
+def latest_event_runs(task: str) -> Path | None:
+    """The folder of the latest run of a task and of those that were trained with it; None where there is none."""
+    link = EVENT_RUNS / task
+    if not link.exists():
+        return None
+    if not link.is_symlink():  # as earlier versions wrote it
+        return EVENT_RUNS
+    folder = link.resolve().parent
+    return RUNS / folder.name if is_in_runs(folder) else folder
+
+
 def link_latest(link: Path, run: Path, notify: Callable[[str], None]) -> None:
     """Makes the link lead to a run. One that lies in the link's place, as earlier versions wrote it, moves to RUNS.
 
     Raises:
         StorytellerError: the link cannot be made.
     """
+    with _told(link, run):
+        if _is_run(link):
+            _set_aside([link], new_run(f"{link.name}-earlier", _changed(link)), notify)
+        _link(link, run)
+
+
+def link_latest_events(task: str, run: Path, notify: Callable[[str], None]) -> None:
+    """The same for a task of the event models. Earlier runs move together, so that the pair stays one."""
+    link = EVENT_RUNS / task
+    with _told(link, run):
+        earlier = [place for place in sorted(EVENT_RUNS.glob("*")) if _is_run(place)]
+        if earlier:
+            _set_aside(earlier, new_run(f"{EVENT_RUNS.name}-earlier", max(map(_changed, earlier))), notify)
+        _link(link, run)
+
+
+@contextmanager
+def _told(link: Path, run: Path) -> Iterator[None]:
     try:
-        if link.is_dir() and not link.is_symlink():
-            earlier = new_run(f"{link.name}-earlier", datetime.fromtimestamp(link.stat().st_mtime, UTC))
-            link.rename(earlier)
-            notify(f"{link} held an earlier run, which now lies in {earlier}")
-        new = link.with_name(f".{link.name}.new")
-        new.unlink(missing_ok=True)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        new.symlink_to(_way(link, run))
-        new.replace(link)
+        yield
     except OSError as error:
         raise StorytellerError(
             f"{link}: cannot be made a link to {run}: {error.strerror}; name the run itself"
         ) from error
 
 
+def _is_run(place: Path) -> bool:
+    """Whether a folder lies where a link belongs."""
+    return place.is_dir() and not place.is_symlink()
+
+
+def _changed(folder: Path) -> datetime:
+    return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+
+
+def _set_aside(places: Sequence[Path], earlier: Path, notify: Callable[[str], None]) -> None:
+    """Moves runs to a folder in RUNS, with links in their places: one of them by itself, or those of tasks in it."""
+    for place in places:
+        target = earlier / place.name if place.parent == EVENT_RUNS else earlier
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(target)
+        _link(place, target)
+        notify(f"{place} held an earlier run, which now lies in {target}")
+
+
+def _link(link: Path, run: Path) -> None:
+    new = link.with_name(f".{link.name}.new")
+    new.unlink(missing_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    new.symlink_to(_way(link, run))
+    new.replace(link)
+
+
 def _way(link: Path, run: Path) -> Path:
-    """From the link's folder to the run, relative where it lies below, so that the folder can be moved as a whole."""
-    parent, target = link.parent.resolve(), run.resolve()
-    return target.relative_to(parent) if target.is_relative_to(parent) else target
+    """From the link's folder to the run: relative where both are in ARTIFACTS, so that it can be moved as a whole."""
+    parent, target, whole = link.parent.resolve(), run.resolve(), ARTIFACTS.resolve()
+    inside = parent.is_relative_to(whole) and target.is_relative_to(whole)
+    return Path(os.path.relpath(target, parent)) if inside else target

@@ -60,12 +60,17 @@ class Request:
 
 
 def train_classifier(
-    dataset: EventDataset, request: Request, device: torch.device, notify: Callable[[str], None] = lambda line: None
+    dataset: EventDataset,
+    request: Request,
+    device: torch.device,
+    notify: Callable[[str], None] = lambda line: None,
+    on_first_epoch: Callable[[], None] = lambda: None,
 ) -> RunSummary:
     """Trains a classifier, or goes on training it, and leaves everything about it in a folder.
 
     Args:
         notify: called with lines for the user.
+        on_first_epoch: called once the first epoch of a new run is on disk.
 
     Raises:
         StorytellerError: the encoder cannot be loaded, the data cannot be split, the resumed run was another one, a
@@ -75,16 +80,22 @@ def train_classifier(
     # Before anything is read from the folder: another run would go on changing it.
     with claimed(request.folder):
         try:
-            return _run(dataset, request, device, notify)
+            return _run(dataset, request, device, notify, on_first_epoch)
         except NonFiniteError as error:
             if not request.cpu_on_nan or device.type == "cpu":
                 raise
             notify(f"{error}")
             notify("Continuing on the CPU, as --on-nan cpu asks")
-            return _run(dataset, replace(request, resume=True), torch.device("cpu"), notify)
+            return _run(dataset, replace(request, resume=True), torch.device("cpu"), notify, on_first_epoch)
 
 
-def _run(dataset: EventDataset, request: Request, device: torch.device, notify: Callable[[str], None]) -> RunSummary:
+def _run(
+    dataset: EventDataset,
+    request: Request,
+    device: torch.device,
+    notify: Callable[[str], None],
+    on_first_epoch: Callable[[], None],
+) -> RunSummary:
     saved = read_saved(request.folder, RunState, resume=request.resume)
     with computing_by(choose_threads(device, request.threads, saved.threads if saved else None, notify)):
         name = request.encoder or (saved.encoder if saved else DEFAULT_ENCODER)
@@ -113,6 +124,7 @@ def _run(dataset: EventDataset, request: Request, device: torch.device, notify: 
         held_out = {part: examples[part] for part in HELD_OUT}
         run = EventRunFolder(request.folder, trainer, encoder, state, facts, held_out, dataset, notify)
         run.facts = facts_now(name, asdict(recipe), asdict(recipe_for(name)))
+        run.on_first_epoch = on_first_epoch
         run.start(going_on=saved is not None, resume=request.resume, notify=notify, leader=on_leader)
         try:
             run_epochs(trainer, run, EpochProgress(recipe.epochs, trainer.train_state.epoch), on_leader)
