@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rust_engine import EngineError
 from storyteller_exporter.commands.export_character_model import main as export_character_model
 from storyteller_exporter.commands.verify_onnx import main as verify_onnx
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.fingerprint import fingerprint
 from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.dataset import CharacterDataset
@@ -131,6 +132,8 @@ def test_an_epoch_ends_in_a_checkpoint_that_exports_and_verifies(
     *steps, last = burn("train", job.write())
     assert [line["step"]["step"] for line in steps] == list(range(1, 48))
 
+    saved = job.output.read_bytes()
+    assert [path.name for path in job.output.parent.iterdir()] == [job.output.name]
     made = load_checkpoint(job.output)
     with torch.no_grad():
         heads = losses_of(made.model, trained.data, np.array(split.validation))
@@ -140,6 +143,11 @@ def test_an_epoch_ends_in_a_checkpoint_that_exports_and_verifies(
     assert last["epoch"]["loss"] == pytest.approx(made.metadata.val_loss)
     # An epoch of PyTorch by the same recipe, dropout included, ends at 2.58.
     assert made.metadata.val_loss < 2.7
+    assert saved.count(b'\\"file_sha256\\":\\"') == 1
+    job.output.write_bytes(saved[:-1] + bytes([saved[-1] ^ 1]))
+    with pytest.raises(StorytellerError, match="damaged or changed since it was written"):
+        load_checkpoint(job.output)
+    job.output.write_bytes(saved)
 
     for command, *arguments in (
         (export_character_model, job.output, "--output", "models/character_predictor.onnx"),

@@ -50,7 +50,7 @@ VALUES: tuple[Any, ...] = (
     ),
     *("0" * 64, "x" * 100_000, -(10**30), "event", "ner", "joint", "adamw", "1"),
 )
-CHECKSUM = "sha256"
+CHECKSUM = "file_sha256"
 DTYPES = ("F64", "F32", "F16", "BF16", "I8", "U8", "I32", "I64", "BOOL", "F8_E4M3", "C64", "X")
 
 Header = dict[str, Any]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -21,13 +23,15 @@ pub const SCHEMA_FINGERPRINT: &str = "afc515d0ca1797cfa0595a10b927d3a8800c3a452a
 const KEY: &str = "storyteller";
 /// What only training needs stands beside the weights in `last.safetensors`, under names that begin with this.
 const STATE_PREFIX: &str = "training.";
+/// What stands in the place of the checksum while it is taken.
+pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// What is read of a checkpoint's metadata.
 #[derive(Deserialize)]
 struct Told {
     schema_fingerprint: String,
-    /// Of the whole content; files of earlier versions have none.
-    sha256: Option<String>,
+    /// Of the whole file; files of earlier versions have none.
+    file_sha256: Option<String>,
 }
 
 /// What a checkpoint says about its weights; the trainer's `CheckpointMetadata` says what each means.
@@ -41,6 +45,8 @@ pub struct Metadata {
     pub parameters: usize,
     pub config: serde_json::Value,
     pub versions: BTreeMap<&'static str, &'static str>,
+    /// `ZEROS`, in whose place `save` writes the checksum.
+    pub file_sha256: &'static str,
 }
 
 /// In wire order, as the trainer writes them.
@@ -74,8 +80,8 @@ fn check(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
     let metadata = metadata.ok_or("a safetensors file, but not a checkpoint of the trainer")?;
     let told: Told = serde_json::from_str(metadata)?;
-    if let Some(noted) = &told.sha256 {
-        let found = checksum(metadata, noted, &tensors)?;
+    if let Some(noted) = &told.file_sha256 {
+        let found = checksum(bytes, noted)?;
         if found != *noted {
             return Err(
                 format!("damaged or changed: the SHA-256 of its content is {found}, and {noted} was noted").into()
@@ -99,40 +105,43 @@ fn check(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// SHA-256, hex, of metadata and tensors, as the trainer's `tensor_file.py` has it: the JSON without the checksum, then
-/// every tensor's name, type, shape and values, by name.
-fn checksum(metadata: &str, noted: &str, tensors: &SafeTensors) -> Result<String, Box<dyn Error>> {
-    // The text is taken as it is, since another encoder would write its numbers otherwise.
-    let content = metadata
-        .strip_suffix(&format!(",\"sha256\":\"{noted}\"}}"))
-        .ok_or("its checksum does not stand where the trainer writes it, at the end of the metadata")?;
+/// SHA-256, hex, of a file's bytes with zeros where its header has this note, as the trainer's `tensor_file.py` has it.
+fn checksum(bytes: &[u8], noted: &str) -> Result<String, Box<dyn Error>> {
+    let place = place(bytes, noted)?;
     let mut digest = Sha256::new();
-    digest.update(content);
-    digest.update("}");
-    for (name, tensor) in tensors.iter().collect::<BTreeMap<_, _>>() {
-        let kind = match tensor.dtype() {
-            Dtype::F32 => "float32",
-            Dtype::F64 => "float64",
-            Dtype::BF16 => "bfloat16",
-            Dtype::I64 => "int64",
-            other => return Err(format!("{name} holds {other:?}, which no checkpoint does").into()),
-        };
-        digest.update(format!("\0{name} torch.{kind} {:?}\0", tensor.shape()));
-        digest.update(tensor.data());
-    }
+    digest.update(&bytes[..place.start]);
+    digest.update(ZEROS);
+    digest.update(&bytes[place.end..]);
     Ok(hex(&digest.finalize()))
 }
 
+/// Where in a safetensors file the checksum stands.
+fn place(bytes: &[u8], noted: &str) -> Result<Range<usize>, Box<dyn Error>> {
+    let (size, _) = SafeTensors::read_metadata(bytes)?;
+    // In the header, which is JSON, the JSON of the metadata is a string.
+    let key = "\\\"file_sha256\\\":\\\"";
+    let text = format!("{key}{noted}\\\"");
+    let begin = bytes[8..8 + size].windows(text.len()).position(|part| part == text.as_bytes());
+    let begin = begin.ok_or("its checksum does not stand where the trainer writes it")? + 8 + key.len();
+    Ok(begin..begin + noted.len())
+}
+
 /// Writes a checkpoint that the trainer and the exporter read as one of their own; an old file is replaced atomically.
-///
-/// It has no checksum: that is taken of the JSON as Python's encoder writes it, which serde_json does not always do.
 pub fn save(path: &Path, network: &Network, metadata: &Metadata) -> Result<(), Box<dyn Error>> {
-    let mut store = SafetensorsStore::from_file(path)
+    let name = path.display();
+    let mut store = SafetensorsStore::from_bytes(None)
         .with_to_adapter(BurnToPyTorchAdapter)
         .skip_enum_variants(true)
         .clear_metadata()
-        .metadata(KEY, serde_json::to_string(metadata)?)
-        .overwrite(true);
-    network.save_into(&mut store).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(())
+        .metadata(KEY, serde_json::to_string(metadata)?);
+    network.save_into(&mut store).map_err(|error| format!("{name}: {error}"))?;
+    let mut bytes = store.get_bytes()?;
+    let place = place(&bytes, ZEROS)?;
+    let found = checksum(&bytes, ZEROS)?;
+    bytes[place].copy_from_slice(found.as_bytes());
+    let temporary = path.with_extension("part");
+    let written = fs::File::create(&temporary)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|error| format!("{name}: {error}").into())
 }

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::checkpoint::{self, HeadLosses, Metadata, SCHEMA_FINGERPRINT};
+use crate::checkpoint::{self, HeadLosses, Metadata, SCHEMA_FINGERPRINT, ZEROS};
 use crate::examples::{Examples, Split};
 use crate::losses::{HEAD_WEIGHTS, head_losses, total};
 use crate::network::Network;
@@ -198,5 +198,6 @@ fn metadata(job: &Job, split: &Split, network: &Network, (heads, loss): ([f32; 4
             "val_fraction": split.val_fraction,
         }),
         versions: BTreeMap::from([("burn-character", env!("CARGO_PKG_VERSION"))]),
+        file_sha256: ZEROS,
     }
 }

@@ -203,7 +203,7 @@ def test_a_run_of_a_version_without_checksums_is_loaded_and_goes_on(kind: RunKin
             (header,) = file.metadata().values()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         content = json.loads(header)
-        del content["sha256"]
+        del content["file_sha256"]
         save_file(tensors, path, {"storyteller": json.dumps(content)})
     assert kind.load(Path("run")).metadata.epoch == 1
     kind.train("run", resume=True)

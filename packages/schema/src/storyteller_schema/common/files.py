@@ -83,7 +83,7 @@ def atomic_folder(target: StrPath) -> Iterator[Path]:
         temporary.replace(target)
 
 
-def write_atomic(target: StrPath, content: bytes | str) -> None:
+def write_atomic(target: StrPath, content: bytes | bytearray | str) -> None:
     """Writes a whole file, text as UTF-8; errors as in `atomic_path`."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

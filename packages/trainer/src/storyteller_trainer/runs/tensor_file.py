@@ -3,8 +3,10 @@
 The metadata is JSON inside the file's own header, so weights and what is said about them are written by one rename and
 can never belong to different epochs. Nothing is unpickled on the way back.
 
-Beside the metadata stands a SHA-256 of both, so that a bit that changed on a disk or on the way between two machines is
-not taken for something learned. Files of earlier versions have none and are read without this check.
+In the metadata stands a SHA-256 of the file, so that a bit that changed on a disk or on the way between two machines is
+not taken for something learned. It is that of the file's own bytes with 64 zeros in its place, which any language can
+repeat. Files of earlier versions have none, or one under another name, over JSON as only Python wrote it; they are read
+without this check.
 """
 
 from __future__ import annotations
@@ -14,22 +16,29 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
 from torch import Tensor
 
 #: The key of the header under which the JSON stands. One key only: the order of several would differ from run to run.
 _KEY = "storyteller"
-#: The key of the checksum in that JSON.
-_CHECKSUM = "sha256"
+#: The key of the checksum in that JSON, and what stands there while it is taken.
+_CHECKSUM = "file_sha256"
+_ZEROS = "0" * 64
 
 M = TypeVar("M", bound=msgspec.Struct)
+
+
+class _Header(msgspec.Struct):
+    """What is read of a file's header beside its tensors."""
+
+    metadata: dict[str, str] = msgspec.field(name="__metadata__", default_factory=dict)
 
 
 def package_versions(*extra: str) -> dict[str, str]:
@@ -44,23 +53,21 @@ def save_tensors(path: StrPath, tensors: Mapping[str, Tensor], metadata: msgspec
     Raises:
         StorytellerError: the folder cannot be written to.
     """
-    path = Path(path)
-    content = msgspec.to_builtins(metadata)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = msgspec.json.encode(content | {_CHECKSUM: _checksum(content, plain)})
-    write_atomic(path, save(plain, {_KEY: header.decode()}))
+    header = msgspec.json.encode(msgspec.to_builtins(metadata) | {_CHECKSUM: _ZEROS}).decode()
+    content = bytearray(save(plain, {_KEY: header}))
+    key = rf"\"{_CHECKSUM}\":\"".encode()  # in a header of JSON, the JSON of the metadata is a string
+    begin = content.index(key + _ZEROS.encode()) + len(key)
+    content[begin : begin + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()
+    write_atomic(path, content)
 
 
-def _checksum(content: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, hex, of metadata and tensors: names, types, shapes, values.
-
-    Args:
-        content: the metadata without its checksum; tensors: contiguous, on the CPU.
-    """
-    digest = hashlib.sha256(msgspec.json.encode(content))
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\0{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+def _checksum(content: bytes, noted: str) -> str:
+    """SHA-256, hex, of a file's bytes with zeros where the header has this note."""
+    begin = content.find(noted.encode(), 8, _end_of_header(content))
+    digest = hashlib.sha256(content[:begin])
+    digest.update(_ZEROS.encode())
+    digest.update(memoryview(content)[begin + len(noted) :])
     return digest.hexdigest()
 
 
@@ -110,11 +117,15 @@ def _dtype(dtype: torch.dtype) -> str:
 def _read(path: Path, kind: type[M], *, tensors: bool) -> tuple[dict[str, Tensor], M]:
     if not path.is_file():
         raise StorytellerError(f"{path}: no such checkpoint file; train first, or name another")
+    found: dict[str, Tensor] = {}
     try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(_KEY)
-            found = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        if tensors:  # read once: the file may be replaced at any time, and what is checked is what is used
+            content = path.read_bytes()
+            found, header = load(content), _header_of(content)
+        else:
+            with safe_open(path, framework="pt") as file:
+                header = (file.metadata() or {}).get(_KEY)
+    except (SafetensorError, OSError, KeyError, msgspec.DecodeError) as error:  # KeyError: a type that torch has not
         raise StorytellerError(f"{path}: not a readable safetensors file ({error}); train again") from error
     if header is None:
         raise StorytellerError(f"{path}: a safetensors file, but not a checkpoint of this trainer (no metadata)")
@@ -123,18 +134,30 @@ def _read(path: Path, kind: type[M], *, tensors: bool) -> tuple[dict[str, Tensor
     except msgspec.DecodeError as error:
         raise StorytellerError(f"{path}: a checkpoint of another kind or version ({error}); train again") from error
     if tensors:
-        _check_content(path, header, found)
+        _check_bytes(path, content, msgspec.json.decode(header).get(_CHECKSUM))
+        _check_values(path, found)
     return found, metadata
 
 
-def _check_content(path: Path, header: str, tensors: Mapping[str, Tensor]) -> None:
-    content = msgspec.json.decode(header, type=dict[str, Any])
-    recorded = content.pop(_CHECKSUM, None)
-    if recorded is not None and (found := _checksum(content, tensors)) != recorded:
+def _header_of(content: bytes) -> str | None:
+    """What `safe_open` gives of a file, of its content."""
+    header = msgspec.json.decode(content[8 : _end_of_header(content)], type=_Header)
+    return header.metadata.get(_KEY)
+
+
+def _end_of_header(content: bytes) -> int:
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+def _check_bytes(path: Path, content: bytes, noted: object) -> None:
+    if noted is not None and (found := _checksum(content, str(noted))) != noted:
         raise StorytellerError(
-            f"{path}: damaged or changed since it was written: the SHA-256 of its content is {found}, and {recorded} "
+            f"{path}: damaged or changed since it was written: the SHA-256 of its content is {found}, and {noted} "
             "was noted; copy it again from where it is sound, or train again"
         )
+
+
+def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in sorted(tensors.items()):
         if faults := int((~tensor.isfinite()).sum()):
             raise StorytellerError(
