@@ -37,7 +37,7 @@ from storyteller_exporter.export.events import export_events
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import external_files, opset
 from storyteller_exporter.onnx.session import start
-from storyteller_exporter.sandbox.messages import Validate
+from storyteller_exporter.sandbox.messages import Tokenize, Validate
 from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 from storyteller_exporter.verify.files import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
@@ -459,6 +459,26 @@ def test_tokenizer_that_aborts_the_library_is_one_failed_check(
     report = verify_file(folder / "ner_classifier.onnx")
     assert set(failures(report)) == {"tokenizer"}
     assert status(report, "decodes") is Status.OK
+
+
+def test_tokenizer_of_two_faults_is_one_failed_check(
+    event_folder: Path, event_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_folder(event_folder, tmp_path / "copy")
+    _edit(folder / "tokenizer.json", lambda it: it.add_tokens(["new"]))
+    ask = Sandbox.ask
+
+    def breaks_on_texts(self: Sandbox, request: Any, expected: Any) -> Any:
+        if isinstance(request, Tokenize) and request.texts:
+            raise RefusedError("index out of range")
+        return ask(self, request, expected)
+
+    monkeypatch.setattr(Sandbox, "ask", breaks_on_texts)
+    report = verify_file(folder / "ner_classifier.onnx", checkpoint=event_runs)
+    assert [check.detail for check in report.checks if check.name == "tokenizer"] == [
+        "it is not the one that the model was exported with: export again; on the real sentences: index out of range"
+    ]
+    assert status(report, "parity") is Status.OK
 
 
 def test_scores_of_a_run_are_shown_and_held_to_a_floor(event_folder: Path, event_runs: Path) -> None:

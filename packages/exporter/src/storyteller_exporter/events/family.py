@@ -91,19 +91,14 @@ class EventsFamily:
 
     def data(self) -> Real:
         """The named sentences, else those that the run held out, in the tokens of the tokenizer beside the file."""
+        examples, missing = _data(self._place, self._source, self._report)
         tokenizer = None
         with self._report.isolated("tokenizer"):
-            tokenizer = _tokenizer(self._tokenizer, self._sandbox, self._report)
-        self._vocabulary = None if tokenizer is None else tokenizer.get_vocab_size()
-        examples, missing = _data(self._place, self._source, self._report)
+            tokenizer = _tokenizer(self._tokenizer, [one.text for one in examples], self._sandbox, self._report)
         if tokenizer is None:
-            return Real(0, "there is no tokenizer")
+            return Real(0, "there is no tokenizer that can be used")
+        self._vocabulary = tokenizer.get_vocab_size()
         if examples:
-            try:
-                self._sandbox.ask(Tokenize(str(self._tokenizer), [example.text for example in examples]), Done)
-            except RefusedError as error:
-                self._report.add("tokenizer", Status.FAILED, f"on the real sentences: {error}")
-                return Real(0, "the tokenizer does not take them")
             self._sentences = encode(examples, tokenizer).items
         return Real(min(len(self._sentences), SENTENCES), missing)
 
@@ -239,10 +234,13 @@ def _run(path: Path, task: Task) -> Path:
     return path if (path / BEST).is_file() else path / task
 
 
-def _tokenizer(path: Path, sandbox: Sandbox, report: Verification) -> Tokenizer | None:
-    """The tokenizer beside the file, without which the engine cannot use it.
+def _tokenizer(path: Path, texts: list[str], sandbox: Sandbox, report: Verification) -> Tokenizer | None:
+    """The tokenizer beside the file, without which the engine cannot use it; None where it cannot be used.
 
     The library aborts the process on some files: what it does here it has done in the sandbox before.
+
+    Args:
+        texts: what it will be used on.
     """
     try:
         sandbox.ask(Tokenize(str(path), []), Done)
@@ -250,7 +248,7 @@ def _tokenizer(path: Path, sandbox: Sandbox, report: Verification) -> Tokenizer 
     except (StorytellerError, RefusedError) as error:
         report.add("tokenizer", Status.FAILED, error.about(path) if isinstance(error, RefusedError) else str(error))
         return None
-    problems = []
+    problems, usable = [], True
     if tokenizer.padding is not None:
         problems.append("it pads by itself: export again, or set padding to null")
     if tokenizer.truncation is not None:
@@ -258,8 +256,13 @@ def _tokenizer(path: Path, sandbox: Sandbox, report: Verification) -> Tokenizer 
     expected = report.metadata.get(TOKENIZER_HASH)
     if expected is not None and tokenizer_hash(tokenizer) != expected:
         problems.append("it is not the one that the model was exported with: export again")
+    try:
+        sandbox.ask(Tokenize(str(path), texts), Done)
+    except RefusedError as error:
+        problems.append(f"on the real sentences: {error}")
+        usable = False
     report.judge("tokenizer", problems, f"{tokenizer.get_vocab_size():,} tokens, no padding, no truncation")
-    return normalised(tokenizer)
+    return normalised(tokenizer) if usable else None
 
 
 def _data(path: Path | None, source: EventCheckpoint | None, report: Verification) -> tuple[list[EventExample], str]:
