@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,6 +65,21 @@ def test_refusals_are_one_line_and_leave_the_process_as_it_was(tmp_path: Path) -
             assert "\n" not in str(caught.value)
             assert "\x1b" not in str(caught.value)
         assert sandbox._process is process
+
+
+def test_the_next_one_sweeps_the_folder_of_a_killed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the file lies in it, as large as that."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pid = os.fork()
+    if pid == 0:  # a parent that cannot clean up
+        with Sandbox(UNLIMITED) as sandbox:
+            (sandbox.folder / "model.onnx").write_bytes(b"much")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert list(tmp_path.rglob("model.onnx"))
+    with Sandbox(UNLIMITED) as sandbox:
+        assert list(tmp_path.iterdir()) == [sandbox.folder]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="the parent-death signal is Linux's")

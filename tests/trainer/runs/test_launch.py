@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,26 @@ def test_they_end_when_the_launcher_is_killed(module: Callable[[str], str]) -> N
     process.kill()
     process.wait()
     wait_until(lambda: not any(map(is_there, running)), "they go on without a parent")
+
+
+def test_the_next_launcher_sweeps_what_a_killed_one_left(
+    module: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "temporary"
+    own.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    process = start_launcher(module("time.sleep(999)"))
+    pids()
+    (folder,) = own.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700, "only this user may meet the processes"
+    assert launch(1, module("pass"), []) == 0
+    assert list(own.iterdir()) == [folder], "that of a launcher that lives stays"
+    process.kill()
+    process.wait()
+    assert list(own.iterdir()) == [folder]
+    assert launch(1, module("pass"), []) == 0
+    assert list(own.iterdir()) == []
 
 
 def test_where_the_kernel_does_not_do_it_the_parent_is_watched(tmp_path: Path) -> None:

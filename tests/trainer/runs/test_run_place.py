@@ -41,6 +41,23 @@ def test_the_link_leads_to_the_latest_and_can_be_moved_with_its_folder(tmp_path:
     assert Path("elsewhere/character/run.json").read_text() == "two"
 
 
+def test_runs_that_link_at_the_same_time_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, runs = Path("artifacts/character"), [new_run(name, NOW) for name in ("one", "two")]
+    for run in runs:
+        run.mkdir(parents=True)
+    symlink_to = Path.symlink_to
+
+    def other_first(path: Path, target: Path) -> None:
+        monkeypatch.setattr(Path, "symlink_to", symlink_to)
+        link_latest(link, runs[1], nobody)
+        path.symlink_to(target)
+
+    monkeypatch.setattr(Path, "symlink_to", other_first)
+    link_latest(link, runs[0], nobody)
+    assert link.resolve() == runs[0].resolve()
+    assert sorted(path.name for path in link.parent.iterdir()) == ["character", "runs"]
+
+
 def test_an_earlier_run_in_the_link_s_place_is_kept() -> None:
     link = Path("artifacts/character")
     link.mkdir(parents=True)

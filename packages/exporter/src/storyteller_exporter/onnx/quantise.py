@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import onnx
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.files import private_folder
 
 from storyteller_exporter.onnx.file import clean
 from storyteller_exporter.onnx.torch_export import quiet
@@ -30,8 +28,8 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
     source = onnx.ModelProto()
     source.CopyFrom(model)
     clean(source)  # its inferred shapes make the quantiser fail on a Gemm
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "int8.onnx"
+    with private_folder("int8") as folder:
+        target = folder / "int8.onnx"
         try:
             with quiet():
                 quantize_dynamic(source, target, weight_type=QuantType.QInt8, reduce_range=True, per_channel=True)

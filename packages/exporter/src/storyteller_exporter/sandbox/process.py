@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
 import msgspec
-from storyteller_schema.common.files import naming_what_failed
+from storyteller_schema.common.files import naming_what_failed, private_folder
 from storyteller_schema.common.one_line import one_line
 
 from storyteller_exporter.sandbox.limits import Limits
@@ -62,7 +62,9 @@ class Sandbox:
         self.limits = limits
         self.seconds: float = limits.seconds
         self.memory: int = limits.memory
-        self._folder = tempfile.TemporaryDirectory(prefix="onnx.")
+        self._folder = ExitStack()
+        #: Gone with the sandbox: for files to lie alone in.
+        self.folder = Path(tempfile.gettempdir())
         #: How often the process has ended by itself or at a limit.
         self.deaths = 0
         self._left: dict[type[Request], float] = {}
@@ -70,22 +72,19 @@ class Sandbox:
         self._errors: IO[bytes] | None = None
 
     def __enter__(self) -> Sandbox:
+        with naming_what_failed(self.folder):
+            self.folder = self._folder.enter_context(private_folder("onnx"))
         try:
             with naming_what_failed(self.folder):
                 self._start()  # it imports its libraries while the parent imports others
         except BaseException:
-            self._folder.cleanup()
+            self._folder.close()
             raise
         return self
 
     def __exit__(self, *about: object) -> None:
         self._end()
-        self._folder.cleanup()
-
-    @property
-    def folder(self) -> Path:
-        """Gone with the sandbox: for files to lie alone in."""
-        return Path(self._folder.name)
+        self._folder.close()
 
     def ask(self, request: Request, expected: type[A]) -> A:
         """Has the process answer.

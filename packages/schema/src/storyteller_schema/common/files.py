@@ -182,8 +182,8 @@ def _written_through(target: Path) -> Iterator[Path]:
             raise StorytellerError(f"{target}: nobody reads from this pipe; start its reader first") from error
         raise
     os.set_blocking(descriptor, True)
-    with os.fdopen(descriptor, "wb") as through, tempfile.TemporaryDirectory(prefix="storyteller-") as elsewhere:
-        temporary = Path(elsewhere) / target.name
+    with os.fdopen(descriptor, "wb") as through, private_folder("output") as elsewhere:
+        temporary = elsewhere / target.name
         yield temporary
         with temporary.open("rb") as written:
             shutil.copyfileobj(written, through)
@@ -212,6 +212,20 @@ def temporary_beside(place: Path, *, folder: bool = False) -> Iterator[Path]:
                 _remove(temporary)
     finally:
         os.close(lock)
+
+
+@contextmanager
+def private_folder(name: str) -> Iterator[Path]:
+    """An empty folder that only this user can enter, where the system keeps what is temporary, and gone in the end.
+
+    What killed processes left of the same name is removed first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with temporary_beside(Path(tempfile.gettempdir()) / f"storyteller-{name}", folder=True) as folder:
+        folder.chmod(0o700)
+        yield folder
 
 
 def sweep(place: Path) -> None:

@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from types import FrameType
 
 from storyteller_schema.common import ctrl_c
 from storyteller_schema.common.errors import StorytellerError, WrongValue
+from storyteller_schema.common.files import private_folder
 
 #: Variables by which `launch` tells a process where the others are to be found, and who has started it. Its number and
 #: how many there are stand in those that torchrun sets, too.
@@ -104,11 +104,10 @@ def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
     workers: list[subprocess.Popen[bytes]] = []
     handlers = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        # Private to this user. Where this process is killed it stays, with some hundred bytes in it.
-        with tempfile.TemporaryDirectory(prefix="storyteller-") as folder:
+        with private_folder("processes") as folder:
             try:
                 for rank in range(processes):
-                    workers.append(_start(rank, processes, Path(folder) / "store", [module, *arguments]))
+                    workers.append(_start(rank, processes, folder / "store", [module, *arguments]))
                 failed = _wait(workers, received)
             finally:
                 ended_here = _end(workers)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storyteller_schema.common.errors import StorytellerError, WrongValue
+from storyteller_schema.common.files import temporary_beside
 from storyteller_schema.common.settings import ARTIFACTS
 
 from storyteller_trainer.runs.run_files import EVENT_RUNS
@@ -112,11 +113,11 @@ def _set_aside(places: Sequence[Path], earlier: Path, notify: Callable[[str], No
 
 
 def _link(link: Path, run: Path) -> None:
-    new = link.with_name(f".{link.name}.new")
-    new.unlink(missing_ok=True)
     link.parent.mkdir(parents=True, exist_ok=True)
-    new.symlink_to(_way(link, run))
-    new.replace(link)
+    with temporary_beside(link, folder=True) as own:  # another run may make the same link at the same time
+        new = own / link.name
+        new.symlink_to(_way(link, run))
+        new.replace(link)
 
 
 def _way(link: Path, run: Path) -> Path:
