@@ -316,15 +316,15 @@ def test_other_work_ends_with_the_process_that_started_it() -> None:
 def test_training_beside_other_work_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "rounds.jsonl"
     few = ["--tasks", "character", "--examples", "60", "--epochs", "1", "--results", str(kept)]
-    bench_threads.main([*few, "--loads", "1", "--repeats", "1", "--limit", "120"])
+    bench_threads.main([*few, "--loads", "0", "--repeats", "1", "--limit", "120"])
     (measured,) = [json.loads(line) for line in kept.read_text().splitlines()]
     assert measured["one_threads"] == 1
     assert measured["automatic_threads"] in range(1, measured["all_threads"] + 1)
     assert all(measured[way] > 0 for way in bench_threads.WAYS)
-    bench_threads.main([*few, "--loads", "0", "--repeats", "1", "--limit", "0.01"])
+    bench_threads.main([*few, "--loads", "1", "--repeats", "1", "--limit", "0.01"])
     shown = capsys.readouterr().out
-    assert "| character, 1 epoch | 1 |" in shown, "what was measured before stands in the table, too"
-    assert "| character, 1 epoch | 0 | over 0 s | over 0 s | over 0 s | None | 1.00 | over 0 s |" in shown
+    assert "| character, 1 epoch | 0 |" in shown, "what was measured before stands in the table, too"
+    assert "| character, 1 epoch | 1 | over 0 s | over 0 s | over 0 s | None | 1.00 | over 0 s |" in shown
     with pytest.raises(SystemExit, match=r"exit code \d of .*generate-training-data"):
         bench_threads.main(["--tasks", "character", "--examples", "-5", "--repeats", "1"])
 

@@ -1,16 +1,21 @@
-"""One untrained checkpoint and one export of it for the whole session: exporting is what takes the time here."""
+"""One untrained checkpoint and one export of it for the whole session: exporting is what takes the time here.
+
+Files are checked in the process of the tests, where a test does not ask for `own_process`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from in_process import stay_in_process
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.export import character
 from storyteller_exporter.export.character import export_character
@@ -23,6 +28,9 @@ from storyteller_trainer.character.model.network import PARAMETERS, CharacterMod
 from storyteller_trainer.character.training.run import train_character_model
 from storyteller_trainer.commands.generate_training_data import main as generate_training_data
 from storyteller_trainer.runs.run_files import BEST
+
+# Networks so small gain nothing from more threads.
+torch.set_num_threads(1)
 
 #: Changes a graph in place.
 Edit = Callable[[onnx.ModelProto], object]
@@ -39,6 +47,18 @@ def about_checkpoint(epoch: int = 3, schema_fingerprint: str | None = None) -> C
         config={},
         versions={"torch": "2.15.0"},
     )
+
+
+@pytest.fixture
+def own_process() -> None:
+    """The files of this test are read and run in a process of their own, as a user's are."""
+
+
+@pytest.fixture(autouse=True)
+def in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of other tests are not; each of these processes would take longer than its test."""
+    if "own_process" not in request.fixturenames:
+        stay_in_process(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -222,6 +242,27 @@ def event_folder(event_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("models") / "event_classifier"
     export_events(event_runs, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def joint_export(
+    make_event_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, Path]]:
+    """The runs and the export of a joint model with an encoder of a family, made once; read only."""
+
+    from storyteller_exporter.export.events import export_events
+
+    @cache
+    def export(family: str) -> tuple[Path, Path]:
+        runs, folder = tmp_path_factory.mktemp("joint-runs"), tmp_path_factory.mktemp("joint-models")
+        make_event_run(runs, "joint", family)
+        export_events(runs, folder, joint=True)
+        return runs, folder
+
+    return export
+
+
+# --- what is written ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from storyteller_exporter.sandbox.limits import Limits
 from storyteller_exporter.verify.files import verify_file, write_report
 from verified import Edited, change, detail, failures, status
 
+pytestmark = pytest.mark.usefixtures("own_process")
 QUICK = Limits(seconds=20)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,28 +15,23 @@ import pytest
 import torch
 from click.testing import CliRunner
 from failing_disk import refuse_new_files
-from run_kinds import SPOILT, spoil
 from storyteller_exporter.character.cases import random_features
 from storyteller_exporter.character.file_metadata import ALIGNED, EPOCH, LOSS, ROUNDED_BY
 from storyteller_exporter.character.reference_model import aligned
 from storyteller_exporter.commands.export_character_model import main
 from storyteller_exporter.commands.verify_onnx import main as verify_onnx
 from storyteller_exporter.export import character
-from storyteller_exporter.export.character import SIZE_LIMITS, export_character
+from storyteller_exporter.export.character import export_character
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.file import external_files, opset, write_model
 from storyteller_exporter.onnx.session import start
 from storyteller_exporter.onnx.torch_export import export_module, quiet
-from storyteller_exporter.sandbox.messages import Load, Validate
-from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.fingerprint import SCHEMA_VERSION, fingerprint
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS, decode_outputs
-from storyteller_trainer.character.model.checkpoint import CheckpointMetadata, load_checkpoint
+from storyteller_trainer.character.model.checkpoint import load_checkpoint
 from storyteller_trainer.character.model.network import PARAMETERS
-from storyteller_trainer.runs.run_files import BEST
-from verified import change
 
 BINARY = ["speech.occurs", "emotion.awareness_shift"]
 
@@ -131,137 +123,6 @@ def test_quiet_lets_errors_through(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.message for record in caplog.records] == ["an operator is missing"]
 
 
-def _refused(request: type, reason: str) -> Callable[[pytest.MonkeyPatch], None]:
-    genuine = Sandbox.ask
-
-    def ask(self: Sandbox, asked: Any, expected: Any) -> Any:
-        if isinstance(asked, request):
-            raise RefusedError(reason)
-        return genuine(self, asked, expected)
-
-    return lambda monkeypatch: monkeypatch.setattr(Sandbox, "ask", ask)
-
-
-def _wrong_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = export_module
-
-    def wrong(*arguments: Any) -> onnx.ModelProto:
-        graph = genuine(*arguments)
-        change(graph, "heads.thought.2.bias", lambda bias: bias + 1e-3)
-        return graph
-
-    monkeypatch.setattr(character, "export_module", wrong)
-
-
-@pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize(
-    ("breakage", "message"),
-    [
-        (_refused(Validate, "bad graph"), "valid: failed: ONNX's full check: bad graph"),
-        (_refused(Load, "cannot load"), "complete: failed: ONNX Runtime cannot load it: cannot load"),
-        (_wrong_number, "parity: failed: 5 of 28 comparisons differ"),
-    ],
-)
-def test_good_file_survives_an_export_that_fails_its_checks(
-    run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    breakage: Callable[[pytest.MonkeyPatch], None],
-    message: str,
-) -> None:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    target = folder / "character_predictor.onnx"
-    target.write_bytes(b"the good one")
-    (folder / "verification.json").write_bytes(b"the report on it")
-    breakage(monkeypatch)
-    result = CliRunner().invoke(main, [str(run), "--output", str(target)])
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    kept = folder / "failed-export"
-    assert f"{folder}: nothing was replaced: the export failed its checks; it lies in {kept}" in result.stderr
-    assert f"  character_predictor.onnx: {message}" in result.stderr
-    assert target.read_bytes() == b"the good one"
-    assert (folder / "verification.json").read_bytes() == b"the report on it"
-    assert sorted(path.name for path in folder.iterdir()) == [target.name, kept.name, "verification.json"]
-    assert json.loads((kept / "verification.json").read_text())["files"][0]["file"] == str(target)
-    assert (kept / target.name).stat().st_size > 1_600_000
-
-
-@pytest.mark.usefixtures("traced")
-def test_good_file_survives_an_export_that_is_too_large(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "models" / "character_predictor.onnx"
-    monkeypatch.setitem(SIZE_LIMITS, metadata_props.FLOAT32, 1_000_000)
-    with pytest.raises(StorytellerError, match="bytes; it may have 1,000,000"):
-        export_character(run, target)
-    assert not target.parent.exists()
-
-
-#: What happens while the new file is checked.
-EVENTS = {
-    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
-    "Ctrl-C": "os.kill(os.getpid(), signal.SIGINT)",
-}
-
-
-@pytest.mark.parametrize("event", EVENTS)
-def test_good_file_survives_an_export_that_is_stopped_during_its_checks(
-    run: Path, exported: Path, tmp_path: Path, event: str
-) -> None:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    for name in ("character_predictor.onnx", "verification.json"):
-        (folder / name).write_bytes(b"the good one")
-    program = f"""
-import os, signal, sys
-from pathlib import Path
-import onnx
-from storyteller_exporter.export import character
-signal.signal(signal.SIGINT, signal.default_int_handler)
-character.export_module = lambda *arguments: onnx.load(sys.argv[1])
-def stop(file, open_family, **options):
-    assert file.stat().st_size > 1_600_000
-    {EVENTS[event]}
-character.verify_as = stop
-character.export_character(Path(sys.argv[2]), Path(sys.argv[3]) / "character_predictor.onnx")
-"""
-    done = subprocess.run([sys.executable, "-c", program, exported, run, folder], capture_output=True, check=False)
-    assert done.returncode != 0
-    visible = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
-    assert visible == dict.fromkeys(("character_predictor.onnx", "verification.json"), b"the good one")
-    if event == "Ctrl-C":
-        assert b"KeyboardInterrupt" in done.stderr
-        assert len([*folder.iterdir()]) == 2
-
-
-@pytest.mark.usefixtures("traced")
-def test_report_of_an_old_file_does_not_stay_beside_a_new_one(run: Path, tmp_path: Path) -> None:
-    target = tmp_path / "models" / "character_predictor.onnx"
-    target.parent.mkdir()
-    report = target.with_name("verification.json")
-    report.write_text("of an old file")
-    found = export_character(run, target)
-    assert (found.verdict, found.verification) == ("passed", str(report))
-    (file,) = json.loads(report.read_text())["files"]
-    assert file["file"] == str(target)
-    assert file["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
-    assert {"PyTorch", "one by one"} == {difference["against"] for difference in file["differences"]}
-
-
-def test_good_file_survives_a_failing_exporter(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("no such operator\nand a long listing")
-
-    monkeypatch.setattr(torch.onnx, "export", fail)
-    target = tmp_path / "character_predictor.onnx"
-    target.write_bytes(b"the good one")
-    with pytest.raises(StorytellerError, match=r"could not export the character model: no such operator$"):
-        export_character(run, target)
-    assert target.read_bytes() == b"the good one"
-
-
 def test_other_opset_and_other_files_are_refused(exported: Path, tmp_path: Path) -> None:
     model = onnx.load(str(exported))
     model.opset_import[0].version = 20
@@ -275,28 +136,6 @@ def test_other_opset_and_other_files_are_refused(exported: Path, tmp_path: Path)
         write_model(model, tmp_path / "c.onnx", {})
     assert not (tmp_path / "a.onnx").exists()
     assert not (tmp_path / "c.onnx").exists()
-
-
-@pytest.mark.usefixtures("traced")
-def test_unwritable_target_is_a_clear_error(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorytellerError, match="cannot write here"):
-        export_character(run, tmp_path / "file" / "model.onnx")
-
-
-@pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize("how", SPOILT)
-def test_spoilt_weights_are_not_exported_over_a_good_file(
-    make_run: Callable[..., Path], exported: Path, tmp_path: Path, how: str
-) -> None:
-    run = make_run()
-    told = spoil(run / BEST, CheckpointMetadata, how)
-    target = tmp_path / CHARACTER.file_name
-    target.write_bytes(exported.read_bytes())
-    with pytest.raises(StorytellerError, match=told):
-        export_character(run, target)
-    assert target.read_bytes() == exported.read_bytes()
-    assert CliRunner().invoke(verify_onnx, [str(target), "--checkpoint", str(run)]).exit_code == 1
 
 
 def test_missing_and_foreign_checkpoints_are_refused(make_run: Callable[..., Path], tmp_path: Path) -> None:

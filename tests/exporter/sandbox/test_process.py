@@ -13,6 +13,8 @@ from storyteller_exporter.sandbox.limits import UNLIMITED, Limits
 from storyteller_exporter.sandbox.messages import Done, Facts, Load, Read, Tokenize
 from storyteller_exporter.sandbox.process import DEATHS, RefusedError, Sandbox, StoppedError
 
+pytestmark = pytest.mark.usefixtures("own_process")
+
 
 def is_running(pid: int) -> bool:
     try:

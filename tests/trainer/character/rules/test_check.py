@@ -265,7 +265,7 @@ def test_axes_that_lie_elsewhere_are_noticed(world: World) -> None:
 
 def test_chance_alone_says_differ_in_none_of_many_sets() -> None:
     world = World(random_descriptors(9), n=1500)
-    for seed in range(100):
+    for seed in range(50):
         found = world.check(world.draw(seed), world.places)
         assert not found.differ, (seed, list(found.evidence()))
     assert coherence(world.scenarios.features, world.draw()).min() >= 0.6

@@ -35,6 +35,11 @@ def start(data: Path, folder: str, *options: str) -> subprocess.Popen[str]:
     )
 
 
+def in_this_process(*options: str) -> None:
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 0, done.output
+
+
 def finish(process: subprocess.Popen[str]) -> str:
     """Waits for the end; what it wrote to stderr."""
     _, messages = process.communicate(timeout=300)
@@ -58,8 +63,7 @@ def stop_somewhere(process: subprocess.Popen[str], folder: str, number: int, rng
 
 @pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(small_jsonl: Path) -> None:
-    whole = CliRunner().invoke(main, arguments(small_jsonl, "whole"))
-    assert whole.exit_code == 0, whole.output
+    in_this_process(*arguments(small_jsonl, "whole"))
     rng = random.Random(int.from_bytes(os.urandom(4)))
     for options in ([], ["--resume"]):
         process = start(small_jsonl, "run", *options)
@@ -75,9 +79,7 @@ def test_killed_at_random_moments_and_resumed(small_jsonl: Path) -> None:
     assert f"stopped by Ctrl-C during epoch {done + 1}: {done} epochs are saved in run; go on with:" in messages
     assert messages.rstrip().endswith(f"train-character-model {small_jsonl} --output-dir run --resume")
 
-    last = start(small_jsonl, "run", "--resume")
-    messages = finish(last)
-    assert last.returncode == 0, messages
+    in_this_process(*arguments(small_jsonl, "run"), "--resume")
     for name in ("best.safetensors", "history.jsonl"):
         assert (Path("run") / name).read_bytes() == (Path("whole") / name).read_bytes()
     ours, expected = (read_tensors(Path(name) / "last.safetensors", LastMetadata)[0] for name in ("run", "whole"))
