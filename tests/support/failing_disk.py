@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -100,3 +101,31 @@ def refuse_new_files(monkeypatch: pytest.MonkeyPatch) -> None:
             return genuine(*args, **options)
 
         monkeypatch.setattr(tempfile, name, refuse)
+
+
+def refuse_renames(
+    monkeypatch: pytest.MonkeyPatch, refused: Callable[[Path, Path], bool], error: BaseException
+) -> None:
+    """Fails some renames onto a file or a free place.
+
+    Args:
+        refused: whether one fails, by the old and the new path.
+        error: what it fails with.
+    """
+    genuine = os.replace
+
+    def rename(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:
+        if refused(Path(old), Path(new)):
+            raise error
+        genuine(old, new)
+
+    monkeypatch.setattr(os, "replace", rename)
+
+
+def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As file systems do that have no hard links."""
+
+    def link(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", link)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from failing_disk import refuse_new_files
+from failing_disk import refuse_links, refuse_new_files, refuse_renames
 from storyteller_exporter.checks.verification_report import PYTORCH, Change, Difference, Status, Verification
 from storyteller_exporter.export.delivery import FAILED, deliver, replace_all, staging
 from storyteller_schema.common.errors import StorytellerError
@@ -112,19 +112,9 @@ def test_all_or_none(
     if first_is_new:
         (folder / "a.onnx").unlink()
     before = contents(folder)
-    genuine = Path.replace
-
-    def fail_at_the_second(path: Path, target: Path) -> Path:
-        if target == folder / "b.onnx" and path.read_text().startswith("new"):
-            raise error
-        return genuine(path, target)
-
-    def no_links(path: Path, target: Path) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(Path, "replace", fail_at_the_second)
+    refuse_renames(monkeypatch, lambda old, new: new == folder / "b.onnx" and old.read_text().startswith("new"), error)
     if not links:
-        monkeypatch.setattr(Path, "hardlink_to", no_links)
+        refuse_links(monkeypatch)
     expected = StorytellerError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as caught:
         replace(folder)

@@ -136,7 +136,7 @@ def test_what_a_killed_run_left_half_written_is_removed(kind: RunKind) -> None:
     Path("run/notes.txt").write_text("the user's own")
     for resume in (True, False):
         for name in kind.files:
-            Path(f"run/.{name}.abc123").write_text("half")
+            Path(f"run/.{name}.abc12345.part").write_text("half")
         kind.train("run", resume=resume, epochs=1)
         assert {path.name for path in Path("run").iterdir()} == {*kind.files, "notes.txt"}
 

@@ -106,7 +106,7 @@ def test_ctrl_c_ends_the_processes_and_removes_what_they_wrote(
     files: list[Path], told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    start, sleep = parallel_parsing._start, time.sleep
+    start, sleep = parallel_parsing.start, time.sleep
 
     def remember(command: list[str]) -> subprocess.Popen[bytes]:
         started.append(start(command))
@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_processes_and_removes_what_they_wrote(
     big = b"".join(file.read_bytes() for file in files) * 100
     for number, file in enumerate(files):
         file.write_bytes(big + b"\n" * number)
-    monkeypatch.setattr(parallel_parsing, "_start", remember)
+    monkeypatch.setattr(parallel_parsing, "start", remember)
     monkeypatch.setattr(time, "sleep", press)
     with pytest.raises(KeyboardInterrupt):
         fill_cache(files, CACHE, told.append)

@@ -63,7 +63,7 @@ def test_the_system_is_asked_for_the_wanted_rows(
         mapping.madvise(advice, start, length)  # refuses a start within a page
         fetched.append(mapping[start : start + length])
 
-    monkeypatch.setattr(rows_module, "_advise", advise)
+    monkeypatch.setattr(rows_module, "advise", advise)
     fetch_ahead(table, np.array(wanted))
     for row in wanted:
         assert any(np.full(COLUMNS, row, "<f4").tobytes() in each for each in fetched)
@@ -72,7 +72,7 @@ def test_the_system_is_asked_for_the_wanted_rows(
 
 
 def test_nothing_is_asked_for_of_tables_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "_advise", None)
+    monkeypatch.setattr(rows_module, "advise", None)
     values = np.zeros((10, 2), np.float32)
     for table in (values, Stacked([values, values])):
         fetch_ahead(table, np.array([3, 7]))

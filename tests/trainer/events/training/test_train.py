@@ -134,7 +134,7 @@ def test_half_precision_is_refused_off_cuda(tiny_bert: str, data: TrainingData) 
 def test_fp16_leaves_an_overflowing_step_out_and_lowers_its_scale(
     tiny_bert: str, data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "_autocast_dtype", lambda precision, device: torch.float16)
+    monkeypatch.setattr(train, "autocast_dtype", lambda precision, device: torch.float16)
     learner = trainer(Task.EVENT, tiny_bert, data)
     batch = collate(data.train[:8])
     assert isinstance(learner.model, EventClassifier)

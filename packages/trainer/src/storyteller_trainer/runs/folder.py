@@ -13,11 +13,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.common.files import write_atomic
+from storyteller_schema.common.files import sweep_all, write_atomic
 from torch import Tensor
 
 from storyteller_trainer.runs.history import HistoryRow
@@ -41,8 +41,6 @@ class RunFolder(ABC, Generic[E, L]):
 
     #: What `last` says.
     last_kind: type[L]
-    #: Names of files that such a run has beside those of every run.
-    further_files: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: Path, trainer: Trainer[Any, E]) -> None:
         self.path = path
@@ -106,7 +104,7 @@ class RunFolder(ABC, Generic[E, L]):
 
     def begin(self) -> None:
         """Writes the state before the first epoch, with which even a run killed in that epoch can go on."""
-        self.sweep()
+        sweep_all(self.path)
         self._save_last()
         if self.facts is not None and not (self.path / BEST).exists():
             self._write_json({"finished": False, "epochs": 0, **msgspec.structs.asdict(self.facts)})
@@ -117,7 +115,7 @@ class RunFolder(ABC, Generic[E, L]):
         Raises:
             StorytellerError: the file is damaged, or its tensors do not fit the network.
         """
-        self.sweep()
+        sweep_all(self.path)
         path = self.path / LAST
         tensors, saved = read_tensors(path, self.last_kind)
         require_dtypes(path, tensors, self._trainer.state())
@@ -134,12 +132,6 @@ class RunFolder(ABC, Generic[E, L]):
             return msgspec.json.decode((self.path / SUMMARY).read_bytes(), type=RunFacts)
         except (OSError, msgspec.DecodeError):
             return None
-
-    def sweep(self) -> None:
-        """Removes what a killed run left half written."""
-        for name in (BEST, LAST, HISTORY, SUMMARY, *self.further_files):
-            for leftover in self.path.glob(f".{name}.*"):
-                leftover.unlink(missing_ok=True)
 
     def epoch(self, epoch: E) -> None:
         """Writes all files after an epoch."""

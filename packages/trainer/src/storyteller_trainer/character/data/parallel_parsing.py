@@ -69,7 +69,7 @@ def _parse(files: Sequence[Path], cache_dir: Path, at_once: int) -> Path | None:
         while waiting or running:
             while waiting and len(running) < at_once:
                 file = waiting.pop(0)
-                running[file] = _start([sys.executable, "-m", MODULE, str(file), str(cache_dir)])
+                running[file] = start([sys.executable, "-m", MODULE, str(file), str(cache_dir)])
             time.sleep(_PAUSE)
             for file, process in list(running.items()):
                 if process.poll() is not None:
@@ -84,7 +84,8 @@ def _parse(files: Sequence[Path], cache_dir: Path, at_once: int) -> Path | None:
             process.wait()
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
+def start(command: list[str]) -> subprocess.Popen[bytes]:
+    """Starts a process that says nothing."""
     nothing = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
 

@@ -78,7 +78,7 @@ def fetch_ahead(table: Rows, rows: NDArray[np.intp]) -> None:
         begins, ends = own[np.append(0, breaks + 1)], own[np.append(breaks, -1)] + 1
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
             page = (origin + begin * width) // mmap.PAGESIZE * mmap.PAGESIZE
-            _advise(mapping, mmap.MADV_WILLNEED, page, origin + end * width - page)
+            advise(mapping, mmap.MADV_WILLNEED, page, origin + end * width - page)
 
 
 def release(table: Rows) -> None:
@@ -88,7 +88,7 @@ def release(table: Rows) -> None:
     """
     for part, _ in _parts(table):
         if mapping := _mapping(part):
-            _advise(mapping, mmap.MADV_DONTNEED, 0, len(mapping))
+            advise(mapping, mmap.MADV_DONTNEED, 0, len(mapping))
 
 
 def _parts(table: Rows) -> Iterator[tuple[NDArray[Any], int]]:
@@ -107,5 +107,5 @@ def _mapping(part: NDArray[Any]) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) and hasattr(base, "madvise") else None
 
 
-def _advise(mapping: mmap.mmap, advice: int, start: int, length: int) -> None:
+def advise(mapping: mmap.mmap, advice: int, start: int, length: int) -> None:
     mapping.madvise(advice, start, length)

@@ -51,7 +51,6 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     #: What was found of the data's labels, and what is claimed because of it.
     found: RulesReport
     ceiling: Ceiling
-    memory_limit: float
     #: Of each process.
     threads: int
 
@@ -109,7 +108,6 @@ def train_character_model(
             data_hash=data.content_hash,
             found=found,
             ceiling=claimed_ceiling(data, rules, found),
-            memory_limit=memory_limit,
             threads=choose_threads(
                 device, threads, saved.threads if saved else None, notify, processes=distributed.size_here()
             ),
@@ -125,8 +123,8 @@ def train_character_model(
         recipe = plan.recipe
         split = split_by_cell(data.cells, data.cell_names, recipe.val_fraction, recipe.seed)
         relabel = rules.expected if recipe.expected_labels else None
-        train = make_source(data.features, data.labels, split.train, device, plan.memory_limit, relabel)
-        validation = make_source(data.features, data.labels, split.validation, device, plan.memory_limit)
+        train = make_source(data.features, data.labels, split.train, device, memory_limit, relabel)
+        validation = make_source(data.features, data.labels, split.validation, device, memory_limit)
         trainer = Trainer(recipe, train, validation)
         facts = _facts(data, split)
         if warning := facts.warning():

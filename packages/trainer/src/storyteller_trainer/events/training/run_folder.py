@@ -20,7 +20,7 @@ from storyteller_trainer.events.data.convention import convention
 from storyteller_trainer.events.data.dataset import EventDataset
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT
-from storyteller_trainer.events.model.checkpoint import ENCODER_CONFIG, TOKENIZER, EventMetadata, save_encoder
+from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder
 from storyteller_trainer.events.model.classifiers import Task
 from storyteller_trainer.events.model.encoders import Encoder
 from storyteller_trainer.events.training.evaluation import Evaluation
@@ -63,7 +63,6 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
     """A classifier in training and the folder of its run."""
 
     last_kind = RunState
-    further_files = (*HELD_OUT.values(), ENCODER_CONFIG, TOKENIZER)
 
     def __init__(
         self,

@@ -123,7 +123,7 @@ class Trainer:
         self.optimizer = _adamw(self.model, recipe, device)
         self.train_state = TrainState()
         self._lengths = [len(item.ids) for item in data.train]
-        self._autocast = _autocast_dtype(recipe.precision, device)
+        self._autocast = autocast_dtype(recipe.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
 
     @property
@@ -281,7 +281,7 @@ def _adamw(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.opti
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=device.type in ("cpu", "cuda"))
 
 
-def _autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
+def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype | None:
     """What autocast computes in; None for float32 throughout.
 
     Raises:
