@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from light_process import Called, LightProcess
 from storyteller_trainer.optional_dependencies import LIBRARIES, WEIGHTS
-from workspace import BIN
 
 NEED_IT = {
     "train-event-classifier": ("events.jsonl",),
@@ -21,11 +20,10 @@ DO_NOT = {
     "train-character-model": ("--help",),
     "verify-onnx": ("--help",),
 }
-#: Runs a command in a process in which a module cannot be found, or fails when it is looked for; tells on stderr when
-#: PyTorch was imported.
+#: Has a module not be found, or fail when it is looked for: by name and `hide` or `raise`.
 WITHOUT = """
-import runpy, sys
-_, library, how, *sys.argv = sys.argv
+import sys
+library, how = {library!r}, {how!r}
 class Hiding:
     def __init__(self, finder):
         self.finder = finder
@@ -33,16 +31,12 @@ class Hiding:
         if name != library:
             return self.finder.find_spec(name, path, target)
         if how == "raise":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
     def __getattr__(self, name):
         return getattr(self.finder, name)
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    if "torch" in sys.modules:
-        print("torch was imported", file=sys.stderr)
 """
+Call = Callable[..., Called]
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +46,14 @@ def files(tmp_path: Path) -> None:
         (tmp_path / name).write_text("{}\n")
 
 
-def call(library: str, how: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", WITHOUT, library, how, str(BIN / command), *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+@pytest.fixture
+def call(light_process: LightProcess) -> Call:
+    """Runs a command in a process in which a module is missing."""
+
+    def call(library: str, how: str, command: str, *arguments: str) -> Called:
+        return light_process.call(command, *arguments, before=WITHOUT.format(library=library, how=how))
+
+    return call
 
 
 def message(library: str) -> str:
@@ -68,26 +67,27 @@ def message(library: str) -> str:
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(("command", "arguments"), NEED_IT.items())
 def test_a_missing_library_is_told_before_anything_heavy_is_imported(
-    command: str, arguments: tuple[str, ...], library: str, how: str
+    call: Call, command: str, arguments: tuple[str, ...], library: str, how: str
 ) -> None:
     done = call(library, how, command, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message(library))
+    assert "torch" not in done.modules
 
 
-def test_the_weights_of_minilm_are_part_of_it() -> None:
+def test_the_weights_of_minilm_are_part_of_it(call: Call) -> None:
     done = call(WEIGHTS, "hide", "train-event-classifier", "events.jsonl", "--encoder", "minilm")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message(WEIGHTS))
 
 
 @pytest.mark.slow
-def test_another_module_that_is_missing_is_a_defect_of_ours() -> None:
+def test_another_module_that_is_missing_is_a_defect_of_ours(call: Call) -> None:
     done = call("storyteller_trainer.events.model", "hide", "train-event-classifier", "events.jsonl")
     assert "Traceback" in done.stderr
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(("command", "arguments"), DO_NOT.items())
-def test_the_rest_works_without(command: str, arguments: tuple[str, ...], library: str) -> None:
+def test_the_rest_works_without(call: Call, command: str, arguments: tuple[str, ...], library: str) -> None:
     done = call(library, "hide", command, *arguments)
     assert "not installed" not in done.stderr
     assert done.returncode == (1 if "--validate-only" in arguments else 0), done.stderr

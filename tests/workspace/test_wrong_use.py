@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from workspace import BIN, click_commands, console_commands
+from light_process import LightProcess
+from workspace import click_commands, console_commands
 
 #: Each takes a second or more to import.
-HEAVY = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript", "sklearn")
+HEAVY = {"torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript", "sklearn"}
 
 #: Command, arguments, what is blamed, and what is said about it. See `files` for what is there.
 WRONG = [
@@ -113,23 +112,15 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(command: str, *arguments: str) -> tuple[int, str, set[str]]:
-    """Exit code, what was said, and which heavy modules were imported."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", BIN / command, *arguments], capture_output=True, text=True, check=False
-    )
-    lines = done.stderr.splitlines()
-    imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
-    told = "\n".join(line for line in lines if not line.startswith("import time:"))
-    return done.returncode, told + done.stdout, imported & set(HEAVY)
-
-
 @pytest.mark.parametrize(("command", "arguments", "blamed", "said"), WRONG)
 @pytest.mark.usefixtures("files")
-def test_wrong_use_is_told_at_once(command: str, arguments: tuple[str, ...], blamed: str, said: str) -> None:
-    code, told, imported = call(command, *arguments)
-    assert code == 2, told
-    assert imported == set()
+def test_wrong_use_is_told_at_once(
+    light_process: LightProcess, command: str, arguments: tuple[str, ...], blamed: str, said: str
+) -> None:
+    done = light_process.call(command, *arguments)
+    told = done.stderr + done.stdout
+    assert done.returncode == 2, told
+    assert done.modules & HEAVY == set()
     message = told[told.index("Error: ") :]
     assert blamed in message
     assert said in message
@@ -141,10 +132,10 @@ def test_every_command_stands_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", click_commands())
-def test_help_imports_nothing_heavy(name: str) -> None:
+def test_help_imports_nothing_heavy(light_process: LightProcess, name: str) -> None:
     command, *inner = name.split()
-    code, told, imported = call(command, *inner, "--help")
-    assert (code, imported) == (0, set()), told
+    done = light_process.call(command, *inner, "--help")
+    assert (done.returncode, done.modules & HEAVY) == (0, frozenset()), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -159,16 +150,15 @@ def test_help_imports_nothing_heavy(name: str) -> None:
     ],
 )
 def test_a_variable_that_names_nothing_is_told_at_once(
-    command: str, variable: str, monkeypatch: pytest.MonkeyPatch
+    light_process: LightProcess, command: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "nowhere")
-    code, told, imported = call(command)
-    assert (code, imported) == (2, set())
-    assert f"Error: {variable}=nowhere does not exist" in told
+    done = light_process.call(command)
+    assert (done.returncode, done.modules & HEAVY) == (2, frozenset())
+    assert f"Error: {variable}=nowhere does not exist" in done.stderr
 
 
-def test_the_measure_sees_what_is_imported() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import tokenizers"], capture_output=True, text=True, check=True
-    )
-    assert "tokenizers" in {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+def test_the_measure_sees_what_is_imported_and_not_what_another_call_has(light_process: LightProcess) -> None:
+    loaded = light_process.call("list-runs", "--help", before="import tokenizers").modules
+    assert loaded & HEAVY == {"tokenizers"}
+    assert light_process.call("list-runs", "--help").modules & HEAVY == set()
