@@ -194,6 +194,7 @@ def test_another_tokenizer(spoilt: Callable[..., Path]) -> None:
         EngineEvents(spoilt(NER, tokenizer_hash="abc"))
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_tokenizer_that_breaks_on_texts_is_tried_elsewhere(
     own_words: Path, spoilt: Callable[..., Path], make_example: Example
 ) -> None:
