@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from storyteller_exporter.export.events import export_events
-from storyteller_exporter.verify.files import verify
+from storyteller_exporter.verify.verification import verify
 from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model.checkpoint import EventMetadata, save_encoder, save_weights, tokenizer_hash
 from storyteller_trainer.events.model.classifiers import Task, build_model

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rust_engine import CRATE, exported_schema
-from storyteller_schema.drift.comparison import check_rust
+from storyteller_schema.drift.differences import check_rust
 
 pytestmark = pytest.mark.engine
 

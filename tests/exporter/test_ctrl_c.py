@@ -35,6 +35,6 @@ def test_ctrl_c_while_a_file_is_verified(exported: Path, run: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_while_classifiers_are_evaluated(event_folder: Path, event_data: Path) -> None:
     ended = interrupt(
-        "evaluate-classifier", event_folder, event_data, at="storyteller_exporter.evaluate.evaluation:score"
+        "evaluate-classifier", event_folder, event_data, at="storyteller_exporter.evaluate.classifier_evaluation:score"
     )
     assert (ended.code, ended.stdout, ended.stderr) == (130, "", MESSAGE)

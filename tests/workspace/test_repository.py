@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +73,31 @@ def test_every_file_has_its_room_in_the_architecture_page() -> None:
                 found.add((str(Path(package) / path.parent.relative_to(source)), path.stem))
     assert sorted(found - listed) == [], "these files are missing in the table"
     assert sorted(listed - found) == [], "the table names files that are not there"
+
+
+#: What both kinds of model fulfil.
+PROTOCOLS = {"trainer/runs/trainer.py", "exporter/checks/family.py"}
+#: Modules whose names stand twice for another reason, which docs/architecture.md tells.
+TWICE = {"entry_points", "events"}
+
+
+def test_a_name_that_stands_twice_is_the_same_for_both_kinds_of_model() -> None:
+    places = defaultdict[str, list[str]](list)
+    for package in PACKAGES:
+        source = ROOT / "packages" / package / "src" / f"storyteller_{package}"
+        for path in source.rglob("*.py"):
+            place = str(Path(package) / path.relative_to(source))
+            if path.stem not in {"__init__", "__main__"}:
+                places[path.stem].append(place)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(place)
+    for name, found in places.items():
+        kinds = [re.sub(r"/(character|events)/.*", r" \1", place) for place in found if place not in PROTOCOLS]
+        rooms = {kind.removesuffix(" character").removesuffix(" events") for kind in kinds}
+        if len(found) > 1 and name not in TWICE:
+            assert len(rooms) == 1, f"{name} means different things: {found}"
+            assert sorted(kinds) == [f"{room} {kind}" for room in rooms for kind in ("character", "events")], found
 
 
 def test_fields_are_described_in_one_style() -> None:

@@ -19,7 +19,7 @@ from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.sandbox.limits import Limits
-from storyteller_exporter.verify.files import verify_file, write_report
+from storyteller_exporter.verify.verification import verify_file, write_report
 from verified import Edited, change, detail, failures, status
 
 pytestmark = pytest.mark.usefixtures("own_process")

@@ -15,7 +15,7 @@ from storyteller_exporter.character.file_metadata import ALIGNED
 from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.verify.files import verify, verify_file
+from storyteller_exporter.verify.verification import verify, verify_file
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS
 from verified import Edited, change, detail, failures, status

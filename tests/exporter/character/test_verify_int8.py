@@ -16,7 +16,7 @@ from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.export.character import export_character
 from storyteller_exporter.onnx.session import start
-from storyteller_exporter.verify.files import verify_file
+from storyteller_exporter.verify.verification import verify_file
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
 from storyteller_trainer.character.model.checkpoint import load_checkpoint

@@ -12,7 +12,7 @@ from failing_disk import refuse_new_files
 from storyteller_exporter.checks.verification_report import Verification
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.export.character import export_character
-from storyteller_exporter.verify.files import write_report
+from storyteller_exporter.verify.verification import write_report
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_schema.contract.predictions import HEADS

@@ -20,7 +20,7 @@ from storyteller_exporter.events.file_metadata import (
 )
 from storyteller_exporter.sandbox.messages import Tokenize
 from storyteller_exporter.sandbox.process import RefusedError, Sandbox
-from storyteller_exporter.verify.files import verify, verify_file
+from storyteller_exporter.verify.verification import verify, verify_file
 from tokenizers import Tokenizer
 
 FILES = ["event_classifier.onnx", "ner_classifier.onnx", "tokenizer.json"]

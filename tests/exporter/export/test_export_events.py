@@ -35,7 +35,7 @@ from storyteller_exporter.onnx.file import external_files, opset
 from storyteller_exporter.onnx.session import start
 from storyteller_exporter.sandbox.messages import Validate
 from storyteller_exporter.sandbox.process import RefusedError, Sandbox
-from storyteller_exporter.verify.files import verify, verify_file
+from storyteller_exporter.verify.verification import verify, verify_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.events import BIO_LABELS, EventKind
 from storyteller_schema.contract.fingerprint import event_fingerprint

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from storyteller_exporter.sandbox.limits import UNLIMITED, Limits
-from storyteller_exporter.sandbox.messages import Done, Facts, Load, Read, Tokenize
+from storyteller_exporter.sandbox.messages import Done, GraphFacts, Load, Read, Tokenize
 from storyteller_exporter.sandbox.process import DEATHS, RefusedError, Sandbox, StoppedError
 
 pytestmark = pytest.mark.usefixtures("own_process")
@@ -27,13 +27,13 @@ def is_running(pid: int) -> bool:
 def test_a_killed_process_is_told_and_started_again(exported: Path) -> None:
     with Sandbox(UNLIMITED) as sandbox:
         for _ in range(DEATHS):
-            assert sandbox.ask(Read(str(exported)), Facts).opset == 18
+            assert sandbox.ask(Read(str(exported)), GraphFacts).opset == 18
             assert sandbox._process is not None
             os.kill(sandbox._process.pid, signal.SIGKILL)
             with pytest.raises(StoppedError, match=r"it ended the process in which it was tried \(SIGKILL\)"):
                 sandbox.ask(Load(str(exported)), Done)
         with pytest.raises(StoppedError, match=f"not tried: the file has ended its process {DEATHS} times"):
-            sandbox.ask(Read(str(exported)), Facts)
+            sandbox.ask(Read(str(exported)), GraphFacts)
 
 
 def test_time_is_counted_by_kind_of_request_and_ends_the_process(exported: Path) -> None:
@@ -41,10 +41,10 @@ def test_time_is_counted_by_kind_of_request_and_ends_the_process(exported: Path)
         process = sandbox._process
         assert process is not None
         with pytest.raises(StoppedError, match=r"stopped: it takes more than 0 s \(--time-limit\)"):
-            sandbox.ask(Read(str(exported)), Facts)
+            sandbox.ask(Read(str(exported)), GraphFacts)
         assert not is_running(process.pid)
         with pytest.raises(StoppedError, match="not tried"):
-            sandbox.ask(Read(str(exported)), Facts)
+            sandbox.ask(Read(str(exported)), GraphFacts)
 
 
 def test_the_process_ends_with_its_sandbox_and_leaves_no_folder(exported: Path) -> None:

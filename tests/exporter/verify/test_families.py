@@ -14,5 +14,5 @@ def test_every_interface_has_a_family() -> None:
 
 
 def test_families_are_imported_when_a_file_of_their_kind_is_met() -> None:
-    program = "import sys, storyteller_exporter.verify.files; raise SystemExit('torch' in sys.modules)"
+    program = "import sys, storyteller_exporter.verify.verification; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

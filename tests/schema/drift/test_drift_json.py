@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import plain_document, read_document, rich_document, write_document
-from storyteller_schema.drift.comparison import check_document, check_file, check_reference
+from storyteller_schema.contract.schema_json import plain_document, read_document, rich_document, write_document
+from storyteller_schema.drift.differences import check_document, check_file, check_reference
 from storyteller_schema.drift.golden_vectors import reference_document, with_our_vectors
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.drift.comparison import DriftReport, check_rust
+from storyteller_schema.drift.differences import DriftReport, check_rust
 from workspace import ROOT
 
 REFERENCE = ROOT / "rust" / "engine" / "src"

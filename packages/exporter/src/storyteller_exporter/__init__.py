@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
     from storyteller_exporter.export.character import export_character
     from storyteller_exporter.export.events import export_events
-    from storyteller_exporter.verify.files import verify as verify_onnx
-    from storyteller_exporter.verify.files import verify_file, write_report
+    from storyteller_exporter.verify.verification import verify as verify_onnx
+    from storyteller_exporter.verify.verification import verify_file, write_report
 
     __version__: str
 
@@ -37,8 +37,8 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             "Padding": "evaluate.engine_events",
             "export_events": "export.events",
             "Verification": "checks.verification_report",
-            "verify_file": "verify.files",
-            "verify_onnx": "verify.files:verify",
-            "write_report": "verify.files",
+            "verify_file": "verify.verification",
+            "verify_onnx": "verify.verification:verify",
+            "write_report": "verify.verification",
         },
     )

@@ -12,7 +12,7 @@ from storyteller_schema.common.console import err, group, out, print_json
 from storyteller_schema.common.options import INPUT, OUTPUT_FILE, json_option, judging, option
 
 if TYPE_CHECKING:
-    from storyteller_schema.drift import comparison
+    from storyteller_schema.drift import differences
 
 
 @group("storyteller-schema")
@@ -36,7 +36,7 @@ def export(output: Path | None, rich: bool) -> None:
       storyteller-schema export --rich -o schema.json
     """
     from storyteller_schema.common.files import write_atomic
-    from storyteller_schema.contract.document import plain_document, rich_document, write_document
+    from storyteller_schema.contract.schema_json import plain_document, rich_document, write_document
     from storyteller_schema.drift.golden_vectors import reference_document, with_our_vectors
 
     text = write_document(with_our_vectors(rich_document(), reference_document()) if rich else plain_document())
@@ -63,17 +63,17 @@ def check(file: Path | None, rust_repo: Path | None, strict: bool, as_json: bool
     Example:
       storyteller-schema check --rust-repo ../storyteller schema.json --strict
     """
-    from storyteller_schema.drift import comparison
+    from storyteller_schema.drift import differences
 
     reports = []
     if rust_repo:
         with judging("rust_repo"):
-            reports.append(comparison.check_rust(rust_repo))
+            reports.append(differences.check_rust(rust_repo))
     if file:
         with judging("file"):
-            reports.append(comparison.check_file(file))
-    reports = reports or [comparison.check_reference()]
-    missing = comparison.count_unconfirmed(reports, strict)
+            reports.append(differences.check_file(file))
+    reports = reports or [differences.check_reference()]
+    missing = differences.count_unconfirmed(reports, strict)
     if as_json:
         print_json([{**asdict(report), "agrees": report.agrees} for report in reports])
     else:
@@ -88,11 +88,11 @@ def check(file: Path | None, rust_repo: Path | None, strict: bool, as_json: bool
         raise SystemExit(1)
 
 
-def _print(report: comparison.DriftReport) -> None:
+def _print(report: differences.DriftReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from storyteller_schema.drift import comparison
+    from storyteller_schema.drift import differences
 
     out.print(f"Compared with {report.source}")
     out.print("  covered:  " + (", ".join(f"{kind} ({count})" for kind, count in report.covered.items()) or "nothing"))
@@ -103,11 +103,11 @@ def _print(report: comparison.DriftReport) -> None:
         ("cannot be judged", report.unjudged),
     ):
         for line in lines:
-            out.print(f"  {label}:  {comparison.escaped(line)}")
+            out.print(f"  {label}:  {differences.escaped(line)}")
     if report.differences:
         table = Table("name", "here", "there")
         for row in report.differences:
-            table.add_row(*map(Text, (comparison.show(row.name), row.here, comparison.escaped(row.there))))
+            table.add_row(*map(Text, (differences.show(row.name), row.here, differences.escaped(row.there))))
         out.print(table)
     if report.agrees:
         out.print("No difference.")

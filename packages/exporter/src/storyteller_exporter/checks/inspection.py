@@ -15,7 +15,7 @@ from storyteller_schema.contract.onnx import INTERFACES, OPSET, Interface, Tenso
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.sandbox.file_model import FileModel
-from storyteller_exporter.sandbox.messages import MANY, Declared, Done, Facts, Load, Read, Validate
+from storyteller_exporter.sandbox.messages import MANY, DeclaredTensor, Done, GraphFacts, Load, Read, Validate
 from storyteller_exporter.sandbox.process import RefusedError, Sandbox
 
 #: The newest file format that the engine's runtime is known to load: PyTorch's exporter writes it.
@@ -29,7 +29,7 @@ class Inspection:
     """A file that could be read."""
 
     path: Path
-    facts: Facts
+    facts: GraphFacts
     #: The interface it resembles most, or None.
     interface: Interface | None
     #: None when ONNX Runtime refuses the file.
@@ -74,7 +74,7 @@ def size_of(path: Path, report: Verification) -> int | None:
 def inspect(path: Path, size: int, sandbox: Sandbox, report: Verification) -> Inspection | None:
     """Reads a file and adds everything that can be said without feeding it; None when it cannot be read at all."""
     try:
-        facts = sandbox.ask(Read(str(path)), Facts)
+        facts = sandbox.ask(Read(str(path)), GraphFacts)
     except RefusedError as error:
         report.add("file", Status.FAILED, error.about(path))
         return None
@@ -95,7 +95,7 @@ def inspect(path: Path, size: int, sandbox: Sandbox, report: Verification) -> In
 
 
 def _load(
-    path: Path, facts: Facts, interface: Interface | None, sandbox: Sandbox, report: Verification
+    path: Path, facts: GraphFacts, interface: Interface | None, sandbox: Sandbox, report: Verification
 ) -> FileModel | None:
     """The file alone, loaded; failing that, the file where it lies, so that the rest can still be checked."""
     names = [value.name for value in facts.outputs if interface and value.name in interface.output_names]
@@ -137,7 +137,7 @@ def _check_valid(path: Path, sandbox: Sandbox, report: Verification) -> None:
         report.add("valid", Status.FAILED, f"ONNX's full check: {error}")
 
 
-def _check_format(facts: Facts, report: Verification) -> None:
+def _check_format(facts: GraphFacts, report: Verification) -> None:
     wrong = facts.opset != OPSET
     report.judge("opset", [f"{facts.opset}, expected {OPSET}: re-export"] if wrong else [], str(OPSET))
     newer = facts.ir_version > NEWEST_IR_VERSION
@@ -148,7 +148,7 @@ def _check_format(facts: Facts, report: Verification) -> None:
     report.judge("operators", problem, "only the standard domain")
 
 
-def _detect(facts: Facts) -> Interface | None:
+def _detect(facts: GraphFacts) -> Interface | None:
     """The interface with the most tensors in common, by name and number of axes; None when not one name is shared."""
     found = {value.name: len(value.axes) for value in (*facts.inputs, *facts.outputs)}
 
@@ -161,7 +161,7 @@ def _detect(facts: Facts) -> Interface | None:
     return best if score(best)[0] else None
 
 
-def _check_interface(facts: Facts, interface: Interface | None, report: Verification) -> None:
+def _check_interface(facts: GraphFacts, interface: Interface | None, report: Verification) -> None:
     inputs, outputs = ([_tensor(value) for value in values] for values in (facts.inputs, facts.outputs))
     if interface is None:
         wanted = " or ".join(f"{known.name} ({', '.join(map(str, known.inputs))})" for known in INTERFACES)
@@ -174,7 +174,7 @@ def _check_interface(facts: Facts, interface: Interface | None, report: Verifica
     _check_fingerprint(interface, report)
 
 
-def _tensor(value: Declared) -> Tensor:
+def _tensor(value: DeclaredTensor) -> Tensor:
     return Tensor(value.name, value.dtype, tuple(value.axes))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.onnx import metadata_props
-from storyteller_exporter.sandbox.messages import Facts
+from storyteller_exporter.sandbox.messages import GraphFacts
 
 #: Of the stored numbers that the outputs are computed from, the share in eight bits from which a file is int8. In
 #: every one of ours it is above 0.95.
 SHARE = 0.5
 
 
-def check_precision(report: Verification, facts: Facts) -> bool:
+def check_precision(report: Verification, facts: GraphFacts) -> bool:
     """Adds what the file says of its precision; whether it is judged by its worth and not by parity.
 
     Only a file whose notes and whose graph both say int8 is: any other has to give PyTorch's numbers.

@@ -12,7 +12,7 @@ from storyteller_schema.common.settings import ARTIFACTS
 from storyteller_trainer.optional_dependencies import events_extra
 
 from storyteller_exporter.commands.places import models_folder, models_option
-from storyteller_exporter.events.folder import require_models
+from storyteller_exporter.events.named_folders import require_models
 
 #: By the tool that is to read the tasks.
 OUTPUTS = {"label-studio": ARTIFACTS / "data" / "tasks.json", "doccano": ARTIFACTS / "data" / "tasks.jsonl"}

@@ -22,7 +22,7 @@ from storyteller_exporter.commands.places import (
     models_folder,
     write_evaluation,
 )
-from storyteller_exporter.events.folder import require_folder_of
+from storyteller_exporter.events.named_folders import require_folder_of
 
 if TYPE_CHECKING:
     from storyteller_exporter.evaluate.character_evaluation import CharacterReport

@@ -16,10 +16,10 @@ from storyteller_trainer.reading.jsonl import EVENT_MAKER, check_file
 from storyteller_trainer.runs.run_files import BEST
 
 from storyteller_exporter.commands.places import evaluation_output, evaluation_output_option, write_evaluation
-from storyteller_exporter.events.folder import require_folder_of, require_models
+from storyteller_exporter.events.named_folders import require_folder_of, require_models
 
 if TYPE_CHECKING:
-    from storyteller_exporter.evaluate.evaluation import EvaluationReport
+    from storyteller_exporter.evaluate.classifier_evaluation import EvaluationReport
 
 
 @command("evaluate-classifier")
@@ -134,7 +134,7 @@ def evaluate_folder(
     with events_extra():
         from rich.progress import Progress
 
-        from storyteller_exporter.evaluate import evaluation
+        from storyteller_exporter.evaluate import classifier_evaluation
         from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
         from storyteller_exporter.evaluate.sets import data_sets, held_out_sets, in_convention_of, prose_set
 
@@ -145,8 +145,10 @@ def evaluate_folder(
     sets = [in_convention_of(models.files, one) for one in sets]
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("sentences", total=sum(len(one.examples) for one in sets))
-        runs = [evaluation.run_set(models, one, Padding(padding), lambda: progress.advance(bar)) for one in sets]
+        runs = [
+            classifier_evaluation.run_set(models, one, Padding(padding), lambda: progress.advance(bar)) for one in sets
+        ]
     if predictions is not None:
-        evaluation.write_predictions(predictions, runs)
+        classifier_evaluation.write_predictions(predictions, runs)
         err.print(f"predictions: {predictions}")
-    return evaluation.report(models, runs, Padding(padding), worst=worst, timed=latency_sentences)
+    return classifier_evaluation.report(models, runs, Padding(padding), worst=worst, timed=latency_sentences)

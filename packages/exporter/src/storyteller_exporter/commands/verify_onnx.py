@@ -22,7 +22,7 @@ from storyteller_exporter.commands.places import (
     refuse_both,
     unjudged_option,
 )
-from storyteller_exporter.events.folder import require_folder_of
+from storyteller_exporter.events.named_folders import require_folder_of
 from storyteller_exporter.sandbox.limits import MEMORY, TIME, Limits
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def main(
     with ending_at_once():  # ONNX Runtime takes a while
         from storyteller_exporter.checks import verification_report
         from storyteller_exporter.checks.floors import Floors
-        from storyteller_exporter.verify import files
+        from storyteller_exporter.verify import verification
 
     memory = None if memory_limit is None else int(memory_limit * 2**30)
-    reports = files.verify(
+    reports = verification.verify(
         path,
         checkpoint=checkpoint,
         data=data,
@@ -140,12 +140,12 @@ def main(
         for report in reports:
             show(report)
     if output is None and is_own(path, usual):
-        output = (path if path.is_dir() else path.parent) / files.REPORT_NAME
+        output = (path if path.is_dir() else path.parent) / verification.REPORT_NAME
     elif output is None:
         err.print(f"no report is written: {path} lies outside of {usual}; --output FILE writes one")
     # Where there is no file to report on, nothing is left but what was printed.
     if output is not None and any(report.sha256 for report in reports):
-        files.write_report(reports, output)
+        verification.write_report(reports, output)
         err.print(f"report: {output}")
     verdict = verification_report.overall(reports)
     if verdict is verification_report.Verdict.FAILED or (

@@ -36,7 +36,7 @@ from tokenizers import Tokenizer
 from storyteller_exporter.checks.inspection import inspect, size_of
 from storyteller_exporter.checks.verification_report import Status, Verification
 from storyteller_exporter.events.file_metadata import TOKENIZER, TOKENIZER_HASH
-from storyteller_exporter.events.folder import advice, require_models
+from storyteller_exporter.events.named_folders import advice, require_models
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.session import start
 from storyteller_exporter.sandbox.limits import Limits

@@ -32,7 +32,7 @@ SITUATION: dict[str, tuple[str, type[WireEnum]]] = {
 }
 
 
-class Place(NamedTuple):
+class ExamplePlace(NamedTuple):
     """Where an example stands."""
 
     file: str
@@ -71,7 +71,7 @@ class Judged:
         """The situation of one of the n examples in words; an empty slot is `none`."""
         return {name: member(name, int(codes[index])) for name, codes in self.situation.items()}
 
-    def places(self, indices: Sequence[int]) -> list[Place]:
+    def places(self, indices: Sequence[int]) -> list[ExamplePlace]:
         """File and line of some of the n examples. The files are read once more, as far as needed."""
         return places(self.data, [int(self.rows[index]) for index in indices])
 
@@ -134,10 +134,10 @@ def find_examples(place: Path | None, source: Checkpoint | None) -> DividedData:
         raise StorytellerError(f"{error}; name other DATA") from error
 
 
-def places(data: CharacterDataset, rows: Sequence[int]) -> list[Place]:
+def places(data: CharacterDataset, rows: Sequence[int]) -> list[ExamplePlace]:
     """File and line of some rows of a data set; blank lines count as lines and not as rows."""
     sizes = [len(part) for part in data.labels.parts] if isinstance(data.labels, Stacked) else [len(data)]
-    found: dict[int, Place] = {}
+    found: dict[int, ExamplePlace] = {}
     first = 0
     for file, size in zip(data.files, sizes, strict=True):
         wanted = {row - first for row in rows if first <= row < first + size}
@@ -145,7 +145,7 @@ def places(data: CharacterDataset, rows: Sequence[int]) -> list[Place]:
             last = max(wanted)
             for row, (number, _) in enumerate(numbered_lines(file.path)):
                 if row in wanted:
-                    found[first + row] = Place(file.path, number)
+                    found[first + row] = ExamplePlace(file.path, number)
                 if row == last:
                     break
         first += size

@@ -8,8 +8,8 @@ from rich.table import Table
 from storyteller_schema.common.console import out
 from storyteller_trainer.events.model.metrics import Score, Scores
 
+from storyteller_exporter.evaluate.classifier_evaluation import EvaluationReport, SetReport
 from storyteller_exporter.evaluate.confusion import Confusion
-from storyteller_exporter.evaluate.evaluation import EvaluationReport, SetReport
 from storyteller_exporter.evaluate.latency import Latency
 from storyteller_exporter.evaluate.mistakes import Mistake
 

@@ -34,7 +34,7 @@ from storyteller_exporter.onnx.file import opset, write_model
 from storyteller_exporter.onnx.torch_export import export_module
 from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.sandbox.limits import UNLIMITED
-from storyteller_exporter.verify.files import REPORT_NAME
+from storyteller_exporter.verify.verification import REPORT_NAME
 
 #: Bytes that a file may have, by precision: 407,210 parameters of four bytes or of one, and about 15 KB of graph.
 SIZE_LIMITS = {metadata_props.FLOAT32: 1_700_000, metadata_props.INT8: 450_000}

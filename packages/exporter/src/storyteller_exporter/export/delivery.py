@@ -12,7 +12,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import naming_what_failed, place_of, temporary_beside
 
 from storyteller_exporter.checks.verification_report import Verdict, Verification, overall
-from storyteller_exporter.verify.files import REPORT_NAME, report_text
+from storyteller_exporter.verify.verification import REPORT_NAME, report_text
 
 #: Where files that failed their checks are kept, in the folder that they were meant for.
 FAILED = "failed-export"

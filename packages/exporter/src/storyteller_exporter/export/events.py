@@ -47,7 +47,7 @@ from storyteller_exporter.onnx.quantise import quantise
 from storyteller_exporter.onnx.torch_export import export_module
 from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.sandbox.limits import UNLIMITED
-from storyteller_exporter.verify.files import REPORT_NAME
+from storyteller_exporter.verify.verification import REPORT_NAME
 
 INTERFACES: dict[Task, Interface] = {Task.EVENT: EVENT, Task.NER: NER, Task.JOINT: JOINT}
 

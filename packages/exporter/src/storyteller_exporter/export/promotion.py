@@ -20,7 +20,7 @@ from storyteller_exporter.export.delivery import replace_all, staging
 from storyteller_exporter.report.comparison import Comparison, compare_models, data_of
 from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.report.run_record import read_run
-from storyteller_exporter.verify.files import REPORT_NAME, verify_file, write_report
+from storyteller_exporter.verify.verification import REPORT_NAME, verify_file, write_report
 
 #: What was promoted, beside the file.
 MANIFEST = "manifest.json"

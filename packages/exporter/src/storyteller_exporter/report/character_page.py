@@ -32,7 +32,7 @@ from storyteller_exporter.report.explorer import explorer_data
 from storyteller_exporter.report.importance import ROWS, importance
 from storyteller_exporter.report.page import render
 from storyteller_exporter.report.run_record import RunRecord, read_run
-from storyteller_exporter.verify.files import REPORT_NAME
+from storyteller_exporter.verify.verification import REPORT_NAME
 
 #: An excess of the total loss up to this is called small: five reference seeds differ by about as much.
 SMALL_EXCESS = 0.15

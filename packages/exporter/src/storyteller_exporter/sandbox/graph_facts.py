@@ -16,7 +16,7 @@ from storyteller_exporter.onnx.file import (
     read_model,
     tensors,
 )
-from storyteller_exporter.sandbox.messages import MANY, Declared, Facts
+from storyteller_exporter.sandbox.messages import MANY, DeclaredTensor, GraphFacts
 
 #: Types of the tensors in which rounded weights are stored.
 EIGHT_BITS = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
@@ -26,7 +26,7 @@ ROUNDS_BATCHES = "DynamicQuantizeLinear"
 LONGEST_NOTE = 100_000
 
 
-def facts(path: str) -> Facts:
+def facts(path: str) -> GraphFacts:
     """
     Raises:
         StorytellerError: it cannot be read.
@@ -38,7 +38,7 @@ def facts(path: str) -> Facts:
     used = [tensor for tensor in graph.initializer if tensor.name in needed]
     used += [tensor for node in nodes for tensor in _inside(node)]
     stored = {tensor.name for tensor in graph.initializer}  # old exporters list the weights as inputs too
-    return Facts(
+    return GraphFacts(
         ir_version=model.ir_version,
         opset=opset(model),
         numbers=_count(tensors(graph)),
@@ -113,11 +113,11 @@ def _elements(tensor: onnx.TensorProto) -> int:
     return int(min(max(product, 0.0), float(MANY))) if product == product else MANY
 
 
-def _declared(value: onnx.ValueInfoProto) -> Declared:
+def _declared(value: onnx.ValueInfoProto) -> DeclaredTensor:
     kind = value.type.tensor_type
     try:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
     except (KeyError, ValueError):
         dtype = "unknown"
     axes = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim]
-    return Declared(value.name, dtype, axes)
+    return DeclaredTensor(value.name, dtype, axes)

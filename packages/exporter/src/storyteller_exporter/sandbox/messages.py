@@ -32,7 +32,7 @@ class Array(msgspec.Struct, array_like=True):
 
 
 class Read(msgspec.Struct, tag=True):
-    """What does the file say about itself? Answered by `Facts`."""
+    """What does the file say about itself? Answered by `GraphFacts`."""
 
     path: str
 
@@ -64,7 +64,7 @@ class Tokenize(msgspec.Struct, tag=True):
     texts: list[str]
 
 
-class Declared(msgspec.Struct):
+class DeclaredTensor(msgspec.Struct):
     """An input or output as the file declares it."""
 
     name: str
@@ -74,7 +74,7 @@ class Declared(msgspec.Struct):
     axes: list[str | int]
 
 
-class Facts(msgspec.Struct, tag=True):
+class GraphFacts(msgspec.Struct, tag=True):
     """What a file says about itself, read without running it."""
 
     ir_version: int
@@ -82,8 +82,8 @@ class Facts(msgspec.Struct, tag=True):
     opset: int
     #: How many numbers are stored in it; at most `MANY`.
     numbers: int
-    inputs: list[Declared]
-    outputs: list[Declared]
+    inputs: list[DeclaredTensor]
+    outputs: list[DeclaredTensor]
     #: Operators that are not standard ones.
     foreign: list[str]
     #: The other files in which its weights lie.
@@ -115,7 +115,7 @@ class Refused(msgspec.Struct, tag=True):
 
 
 Request: TypeAlias = Read | Validate | Load | Run | Tokenize
-Answer: TypeAlias = Facts | Done | Outputs | Refused
+Answer: TypeAlias = GraphFacts | Done | Outputs | Refused
 
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Array]:

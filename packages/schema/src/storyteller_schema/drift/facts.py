@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from storyteller_schema.contract.document import EventInfo, RegionInfo, SchemaDocument
+from storyteller_schema.contract.schema_json import EventInfo, RegionInfo, SchemaDocument
 
 #: What a fact says: a number, a name, or the floats of a one-hot.
 Value = int | float | str | bool | tuple[float, ...] | None

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.document import DecodeVector, EncodeVector, SchemaDocument, read_document
 from storyteller_schema.contract.features import FEATURES, encode_features
 from storyteller_schema.contract.predictions import PREDICTIONS, decode_outputs
 from storyteller_schema.contract.record import to_json
+from storyteller_schema.contract.schema_json import DecodeVector, EncodeVector, SchemaDocument, read_document
 from storyteller_schema.drift.facts import Facts, Topic, Value, as_float32
 
 ENCODE = Topic("golden vectors", "encode")

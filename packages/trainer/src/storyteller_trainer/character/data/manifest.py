@@ -93,7 +93,7 @@ def manifest_path(path: StrPath) -> Path:
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".manifest.json")
 
 
-class _Told(msgspec.Struct):
+class _ToldByManifest(msgspec.Struct):
     """The part of a manifest that is read here. The engine's own manifests have nothing of it but the number."""
 
     total_valid: int | None = None
@@ -135,7 +135,7 @@ def read_ceiling(path: Path, examples: Arrays) -> tuple[Ceiling, tuple[str, ...]
             f"{file}: not a manifest ({error}); make it again with the data, or delete it"
         ) from error
     try:
-        told = msgspec.convert(manifest, _Told)
+        told = msgspec.convert(manifest, _ToldByManifest)
     except msgspec.ValidationError as error:
         raise StorytellerError(f"{file}: {error}; make the data again, or delete it") from error
     found = len(examples.cells)
@@ -162,7 +162,7 @@ def _left_out(file: Path, reason: str) -> str:
     return f"{file}: {reason}; it is not used"
 
 
-def _difference_of_old(told: _Told, path: Path, examples: Arrays) -> str | None:
+def _difference_of_old(told: _ToldByManifest, path: Path, examples: Arrays) -> str | None:
     """Why a manifest without a hash is not one of these examples, or cannot be known to be; None if it seems to be."""
     if told.total_valid is None or told.cells is None or told.mean_coherence is None:
         return "has no hash of its examples, nor their number, cells and mean coherence, by which they could be told"
@@ -186,8 +186,8 @@ def threshold_of(files: Iterable[StrPath]) -> float | None:
     found = set()
     for file in files:
         try:
-            told = msgspec.json.decode(manifest_path(file).read_bytes(), type=_Told)
+            told = msgspec.json.decode(manifest_path(file).read_bytes(), type=_ToldByManifest)
         except (msgspec.DecodeError, UnicodeDecodeError, OSError):
-            told = _Told()
+            told = _ToldByManifest()
         found.add(told.min_coherence)
     return found.pop() if len(found) == 1 else None

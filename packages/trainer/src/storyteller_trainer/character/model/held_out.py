@@ -47,7 +47,7 @@ class DividedData:
         return f"{place}: {len(self.held_out):,} of {len(self.data):,} examples, held out from the run"
 
 
-class _Told(msgspec.Struct):
+class _ToldByRun(msgspec.Struct):
     """The part of `run.json` that is read here."""
 
     data: DataSummary
@@ -93,7 +93,7 @@ def data_at(place: Path, checkpoint: Checkpoint | None, cache_dir: Path | None) 
 def _files_of_run(checkpoint: Checkpoint) -> tuple[DataFile, ...]:
     summary = checkpoint.path.with_name(SUMMARY)
     try:
-        told = msgspec.json.decode(summary.read_bytes(), type=_Told).data
+        told = msgspec.json.decode(summary.read_bytes(), type=_ToldByRun).data
     except (OSError, msgspec.DecodeError):
         raise DataGoneError(f"no {summary} says what the run was trained on") from None
     if not told.files or told.hash != checkpoint.metadata.data_hash:

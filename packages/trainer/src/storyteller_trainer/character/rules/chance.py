@@ -26,7 +26,7 @@ IMPOSSIBLE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
+class LabelDraw:
     """A label of n examples that is one of k outcomes."""
 
     rule: str
@@ -48,7 +48,7 @@ class Finding:
     sentence: str
 
 
-def impossible(draw: Draw) -> Finding | None:
+def impossible(draw: LabelDraw) -> Finding | None:
     """Labels that the rule gives a probability of 0, if there are any."""
     found = (draw.happened > 0) & (draw.probabilities < IMPOSSIBLE) & draw.rows[:, None]
     none = draw.rows & ~(draw.happened > 0).any(axis=1)
@@ -64,7 +64,7 @@ def impossible(draw: Draw) -> Finding | None:
     return Finding(surprise=np.inf, sentence=sentence)
 
 
-def count_surprises(draws: Sequence[Draw], groups: Groups) -> list[tuple[Finding | None, int]]:
+def count_surprises(draws: Sequence[LabelDraw], groups: Groups) -> list[tuple[Finding | None, int]]:
     """For each label the greatest surprise among the counts of all outcomes in all groups, and how many it has."""
     if not draws:
         return []
@@ -79,7 +79,7 @@ def count_surprises(draws: Sequence[Draw], groups: Groups) -> list[tuple[Finding
 
 
 def _greatest(
-    draw: Draw, groups: Groups, sizes: Float64, found: Float64, expected: Float64
+    draw: LabelDraw, groups: Groups, sizes: Float64, found: Float64, expected: Float64
 ) -> tuple[Finding | None, int]:
     """Of one label: sizes of the groups [G, 1], counts found and expected [G, k]."""
     if len(draw.outcomes) == 2:  # of which one says all
@@ -96,7 +96,7 @@ def _greatest(
     return Finding(surprise=float(surprises.max()), sentence=sentence), int(tested.sum())
 
 
-def likelihood_surprise(draw: Draw) -> Finding | None:
+def likelihood_surprise(draw: LabelDraw) -> Finding | None:
     """The surprise of the log-likelihood; None where the labels are certain."""
     probabilities, happened = draw.probabilities[draw.rows], draw.happened[draw.rows]
     logarithms = np.log(np.where(probabilities < IMPOSSIBLE, 1, probabilities))

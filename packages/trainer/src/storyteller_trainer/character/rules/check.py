@@ -17,8 +17,8 @@ from storyteller_trainer.character.rules import report
 from storyteller_trainer.character.rules.array_views import Bool, Float32, Float64, Int, label
 from storyteller_trainer.character.rules.axes import AxisPlaces, read_axes
 from storyteller_trainer.character.rules.chance import (
-    Draw,
     Finding,
+    LabelDraw,
     count_surprises,
     impossible,
     likelihood_surprise,
@@ -207,16 +207,16 @@ def _certainties(examples: Examples) -> list[tuple[str, Finding]]:
     return found
 
 
-def _draws(examples: Examples) -> list[Draw]:
+def _draws(examples: Examples) -> list[LabelDraw]:
     """What the rules leave to chance."""
     given, labels, known = examples.given, examples.labels, examples.drawn
 
-    def one_hot(rule: str, path: str, outcomes: tuple[str, ...], probabilities: Float64) -> Draw:
+    def one_hot(rule: str, path: str, outcomes: tuple[str, ...], probabilities: Float64) -> LabelDraw:
         happened = label(labels, path).astype(np.float64)
-        return Draw(rule=rule, outcomes=outcomes, happened=happened, probabilities=probabilities, rows=known[rule])
+        return LabelDraw(rule=rule, outcomes=outcomes, happened=happened, probabilities=probabilities, rows=known[rule])
 
-    def yes(rule: str, name: str, happened: Bool, probability: Float64, rows: Bool) -> Draw:
-        return Draw(
+    def yes(rule: str, name: str, happened: Bool, probability: Float64, rows: Bool) -> LabelDraw:
+        return LabelDraw(
             rule=rule,
             outcomes=(name, f"no {name}"),
             happened=np.stack([happened, ~happened], axis=1).astype(np.float64),
@@ -224,9 +224,9 @@ def _draws(examples: Examples) -> list[Draw]:
             rows=rows & known[rule],
         )
 
-    def uniform(rule: str, name: str, positions: Float64, rows: Bool) -> Draw:
+    def uniform(rule: str, name: str, positions: Float64, rows: Bool) -> LabelDraw:
         part = np.clip(positions * len(PARTS), 0, len(PARTS) - 1).astype(np.intp)
-        return Draw(
+        return LabelDraw(
             rule=rule,
             outcomes=tuple(f"{name} in the {part} of its range" for part in PARTS),
             happened=np.eye(len(PARTS))[part],

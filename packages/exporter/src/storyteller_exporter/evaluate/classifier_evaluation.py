@@ -92,7 +92,7 @@ class PredictedExample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Run:
+class PredictedSet:
     """One set, as the models read it."""
 
     data: EvaluationSet
@@ -103,7 +103,7 @@ class Run:
 
 def run_set(
     models: EngineEvents, data: EvaluationSet, padding: Padding, advance: Callable[[], object] = lambda: None
-) -> Run:
+) -> PredictedSet:
     """Runs the models on every sentence of a set, one a call.
 
     Args:
@@ -124,10 +124,10 @@ def run_set(
         raise StorytellerError(f"sentence {data.examples[len(predictions)].id} of {data.source}: {error}") from error
     finally:
         pool.shutdown(cancel_futures=True)
-    return Run(data, encodings, predictions)
+    return PredictedSet(data, encodings, predictions)
 
 
-def score(run: Run, worst: int = 20) -> SetReport:
+def score(run: PredictedSet, worst: int = 20) -> SetReport:
     """Compares what was predicted with what is annotated.
 
     Args:
@@ -178,7 +178,9 @@ def _partial_notices(encodings: Encodings) -> list[str]:
     return lines
 
 
-def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst: int, timed: int) -> EvaluationReport:
+def report(
+    models: EngineEvents, runs: Sequence[PredictedSet], padding: Padding, *, worst: int, timed: int
+) -> EvaluationReport:
     """Scores every set, and measures latency over all of them.
 
     Args:
@@ -196,7 +198,7 @@ def report(models: EngineEvents, runs: Sequence[Run], padding: Padding, *, worst
     )
 
 
-def write_predictions(path: StrPath, runs: Sequence[Run]) -> None:
+def write_predictions(path: StrPath, runs: Sequence[PredictedSet]) -> None:
     """Writes a JSON line for each sentence, in the order of sets and sentences: a `PredictedExample`.
 
     Raises:
@@ -205,7 +207,7 @@ def write_predictions(path: StrPath, runs: Sequence[Run]) -> None:
     write_atomic(path, b"".join(msgspec.json.encode(line) + b"\n" for run in runs for line in _lines(run)))
 
 
-def _lines(run: Run) -> list[PredictedExample]:
+def _lines(run: PredictedSet) -> list[PredictedExample]:
     lines = []
     for example, prediction in zip(run.data.examples, run.predictions, strict=True):
         source = example.text.encode()

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from storyteller_exporter.evaluate.classifier_evaluation import (
+    Exact,
+    PredictedSet,
+    SetReport,
+    report,
+    run_set,
+    score,
+    write_predictions,
+)
 from storyteller_exporter.evaluate.confusion import entity_confusion, event_confusion
 from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding, SentencePrediction
-from storyteller_exporter.evaluate.evaluation import Exact, Run, SetReport, report, run_set, score, write_predictions
 from storyteller_exporter.evaluate.mistakes import marked, worst_mistakes
 from storyteller_exporter.evaluate.sets import EvaluationSet, data_sets
 from storyteller_exporter.evaluate.tables import comparison_table, confusion_table, mistake_lines
@@ -176,7 +184,7 @@ def test_an_entity_that_is_found_twice_is_a_mistake(words: Path, sentences: list
     kinds = [(kind, 0.9) for kind in one.event_kinds]
     for times, share, errors in ((1, 1.0, []), (2, 0.0, [1])):
         guess = prediction(*kinds, spans=(gold,) * times)
-        found = score(Run(EvaluationSet("one", "a test", [one]), encodings, [guess]))
+        found = score(PredictedSet(EvaluationSet("one", "a test", [one]), encodings, [guess]))
         assert found.exact == Exact(kinds=1.0, entities=share, both=share)
         assert found.entities.micro.precision == 1 / times
         assert [mistake.errors for mistake in found.mistakes] == errors

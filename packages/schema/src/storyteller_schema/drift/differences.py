@@ -14,9 +14,9 @@ import numpy as np
 
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
-from storyteller_schema.contract.document import SchemaDocument, read_document, rich_document
 from storyteller_schema.contract.enums import WIRE_ENUMS
 from storyteller_schema.contract.features import FEATURES
+from storyteller_schema.contract.schema_json import SchemaDocument, read_document, rich_document
 from storyteller_schema.drift.facts import (
     CONSTANTS,
     FINGERPRINTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from storyteller_schema.contract.document import plain_document, read_document, rich_document, write_document
+from storyteller_schema.contract.schema_json import plain_document, read_document, rich_document, write_document
 
 
 def test_the_rich_document_reads_back_as_it_was_written() -> None:

@@ -15,7 +15,7 @@ from storyteller_exporter.checks.floors import Floors
 from storyteller_exporter.checks.inspection import Inspection
 from storyteller_exporter.checks.spine import NO_FLOORS, USUAL, verify_as
 from storyteller_exporter.checks.verification_report import Status, Verification, as_json
-from storyteller_exporter.events.folder import require_folder_of
+from storyteller_exporter.events.named_folders import require_folder_of
 from storyteller_exporter.onnx.metadata_props import exporter_versions
 from storyteller_exporter.sandbox.limits import Limits
 from storyteller_exporter.verify.families import FAMILIES
