@@ -40,10 +40,8 @@ def parse(content: bytes, path: Path) -> Node:
     """The root of the syntax tree. A part that is no Rust is a node of type ERROR.
 
     Raises:
-        Unjudged: the file is too large, too deep, or not UTF-8.
+        Unjudged: the file is too deep, or not UTF-8.
     """
-    if len(content) > MAX_FILE_BYTES:
-        raise Unjudged(f"{path}:1: {len(content)} bytes; at most {MAX_FILE_BYTES} are read")
     try:
         content.decode()
     except UnicodeDecodeError as error:
