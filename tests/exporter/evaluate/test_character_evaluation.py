@@ -11,11 +11,13 @@ from storyteller_exporter.evaluate.character_slices import slices
 from storyteller_exporter.evaluate.judged import Judged, find_examples, judge, places
 from storyteller_exporter.evaluate.row_figures import row_losses, row_terms
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.predictions import PREDICTIONS
 from storyteller_trainer.character.data.dataset import load_dataset
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.model.checkpoint import load_checkpoint
 from storyteller_trainer.character.model.head_weights import HEAD_WEIGHTS
+from verified import Edited, change
 
 
 def report_of(place: Path, data: Path | None = None) -> CharacterReport:
@@ -155,3 +157,9 @@ def test_a_run_whose_data_is_gone_says_so(run: Path) -> None:
 def test_a_file_of_another_kind_is_refused(event_folder: Path) -> None:
     with pytest.raises(StorytellerError, match="not a character model"):
         open_model(event_folder / "event_classifier.onnx")
+
+
+def test_a_file_that_gives_no_numbers_is_refused(edited: Edited) -> None:
+    path = edited(lambda model: change(model, "heads.thought.2.bias", lambda bias: bias * np.nan))
+    with pytest.raises(StorytellerError, match="NaN or infinity in the outputs; train and export again"):
+        open_model(path).outputs(np.zeros((2, FEATURES.size), np.float32))

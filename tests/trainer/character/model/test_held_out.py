@@ -12,13 +12,15 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.data_files import find_shards
 from storyteller_trainer.character.data.shards import load_shards
 from storyteller_trainer.character.data.split import split_by_cell
-from storyteller_trainer.character.model.checkpoint import Checkpoint, load_checkpoint
+from storyteller_trainer.character.model.checkpoint import Checkpoint, CheckpointMetadata, load_checkpoint
 from storyteller_trainer.character.model.held_out import DividedData, data_at, data_of_run
 from storyteller_trainer.character.training.run import train_character_model
 from storyteller_trainer.reading.jsonl import DataGoneError
+from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
 
 SEED = 7
 
@@ -148,3 +150,15 @@ def test_many_files_are_not_all_named(copy: Path) -> None:
     many = replace(data, files=tuple(msgspec.structs.replace(data.files[0], path=f"{n}.jsonl") for n in range(7)))
     named = "0.jsonl, 1.jsonl, 2.jsonl, 3.jsonl, 4.jsonl"
     assert many.describe() == f"Data: 7 files: {named} and 2 more (240 examples)"
+
+
+def test_a_checkpoint_that_does_not_say_its_recipe_or_does_not_fit_the_network_is_refused(copy: Path) -> None:
+    best = train(copy).path
+    tensors, metadata = read_tensors(best, CheckpointMetadata)
+    save_tensors(best, tensors, msgspec.structs.replace(metadata, config={}))
+    with pytest.raises(StorytellerError, match="does not say 'val_fraction' of its recipe; train anew"):
+        data_of_run(load_checkpoint(best), cache_dir=None)
+    tensors.popitem()
+    save_tensors(best, tensors, metadata)
+    with pytest.raises(StorytellerError, match="its weights do not fit the network"):
+        load_checkpoint(best)
