@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from storyteller_trainer.runs.cpus import look_at_cpus
+from storyteller_trainer.runs.cpus import look_at_cpus, processor
 
 PACKAGES = ("storyteller-trainer", "torch", "numpy", "msgspec", "onnx", "onnxruntime")
 
@@ -18,7 +18,7 @@ def machine() -> dict[str, Any]:
     """Processor, usable cores, memory in bytes, system, and how busy it is at this moment."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
@@ -55,12 +55,3 @@ def commit() -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

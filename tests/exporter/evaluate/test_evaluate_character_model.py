@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from storyteller_exporter.commands.evaluate_character_model import main
+from storyteller_exporter.export.character import export_character
 
 
 def run_command(*arguments: object) -> Result:
@@ -72,3 +73,31 @@ def test_wrong_use_is_told(arguments: list[str], message: str, exported: Path, t
     result = run_command(*given)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
+
+
+def test_the_run_of_a_file_is_found_by_what_the_file_says(trained: Path, tmp_path: Path) -> None:
+    export_character(trained, tmp_path / "models" / "mine.onnx")
+    result = run_command("models/mine.onnx")
+    assert result.exit_code == 2
+    assert "no run at hand is the one that models/mine.onnx names" in result.stderr
+    shutil.copytree(trained, "artifacts/runs/20260131-235958-character")
+    (tmp_path / "artifacts/runs/20260131-235959-other").mkdir()
+    result = run_command("models/mine.onnx", "--json")
+    assert result.exit_code == 0, result.output
+    assert "run: artifacts/runs/20260131-235958-character, by what the file says of itself" in result.stderr
+    told = json.loads((trained / "run.json").read_text())
+    assert json.loads(result.stdout)["data"]["examples"] == told["data"]["validation_examples"]
+
+
+def test_without_its_run_it_is_told_that_rows_of_the_training_are_scored(
+    trained: Path, sample: Path, data: Path, tmp_path: Path
+) -> None:
+    export_character(trained, tmp_path / "models" / "mine.onnx")
+    result = run_command("models/mine.onnx", sample)
+    assert result.exit_code == 0, result.output
+    assert "Warning: all 400 rows are scored, those that models/mine.onnx was trained on among them" in result.stderr
+    assert "Warning: all" not in run_command("models/mine.onnx", data).stderr
+    shutil.copytree(trained, "artifacts/character")
+    result = run_command("models/mine.onnx", sample, "--json")
+    assert "Warning: all" not in result.stderr
+    assert json.loads(result.stdout)["data"]["examples"] < 400

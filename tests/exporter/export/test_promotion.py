@@ -14,7 +14,9 @@ from storyteller_exporter.commands.compare_models import main as compare_command
 from storyteller_exporter.commands.export_character_model import main as export_command
 from storyteller_exporter.commands.promote_model import main as promote_command
 from storyteller_exporter.export.character import export_character
-from storyteller_exporter.export.promotion import concerns, promote, rollback
+from storyteller_exporter.export.character_promotion import CharacterCandidate, concerns
+from storyteller_exporter.export.promotion import Promotion, promote
+from storyteller_exporter.export.promotion import rollback as roll_back
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.onnx import CHARACTER
 from storyteller_trainer.reading.jsonl import sha256
@@ -54,18 +56,28 @@ def spoiled(good: Path, tmp_path: Path) -> Path:
     return path
 
 
+def promoted(
+    place: Path, models: Path, *, checkpoint: Path | None = None, data: Path | None = None, margin: float = 0.01
+) -> Promotion:
+    return promote(CharacterCandidate(place, models, checkpoint=checkpoint, data=data), margin)
+
+
+def rollback(models: Path) -> Promotion:
+    return roll_back(models, [NAME])
+
+
 def run_command(command: object, *arguments: object) -> Result:
     return CliRunner().invoke(command, list(map(str, arguments)))  # type: ignore[arg-type]
 
 
 def test_into_an_empty_folder_a_run_is_promoted_with_a_manifest(trained: Path, models: Path) -> None:
-    found = promote(trained, models)
+    found = promoted(trained, models)
     assert found.promoted
     assert found.comparison is None
     manifest = json.loads((models / "manifest.json").read_text())
     for name, digest in manifest["files"].items():
         assert sha256(models / name) == digest
-    assert manifest["files"][NAME] == found.sha256
+    assert manifest["files"][NAME] == found.files[NAME]
     assert set(manifest["files"]) == {NAME, "verification.json", "MODEL_CARD.md"}
     assert {path.name for path in models.iterdir()} == {*manifest["files"], "manifest.json"}
 
@@ -74,18 +86,18 @@ def test_a_better_one_replaces_a_worse_one_which_is_kept_and_comes_back(
     good: Path, spoiled: Path, trained: Path, models: Path
 ) -> None:
     shutil.copy(spoiled, models / NAME)
-    found = promote(good, models, checkpoint=trained)
+    found = promoted(good, models, checkpoint=trained)
     assert found.promoted
     assert found.comparison is not None
     assert found.comparison.outcome == "better"
     assert sha256(models / NAME) == sha256(good)
-    assert sha256(models / "previous" / NAME) == sha256(spoiled) == found.previous_sha256
+    assert sha256(models / "previous" / NAME) == sha256(spoiled) == found.previous_files[NAME]
     back = rollback(models)
-    assert (back.sha256, back.previous_sha256) == (sha256(spoiled), sha256(good))
+    assert (back.files[NAME], back.previous_files[NAME]) == (sha256(spoiled), sha256(good))
     assert sha256(models / NAME) == sha256(spoiled)
     # No file in the folder speaks of the model that is gone.
     assert {path.name for path in models.iterdir()} == {NAME, "previous"}
-    assert rollback(models).sha256 == sha256(good)
+    assert rollback(models).files == {NAME: sha256(good)}
     assert json.loads((models / "manifest.json").read_text())["files"][NAME] == sha256(good)
 
 
@@ -106,26 +118,26 @@ def test_a_worse_one_changes_nothing(good: Path, spoiled: Path, trained: Path, s
 
 def test_a_margin_lets_a_worse_one_pass(good: Path, run: Path, sample: Path, models: Path) -> None:
     shutil.copy(good, models / NAME)
-    assert not promote(run, models, data=sample).promoted
-    assert promote(run, models, data=sample, margin=1000.0).promoted
+    assert not promoted(run, models, data=sample).promoted
+    assert promoted(run, models, data=sample, margin=1000.0).promoted
 
 
 def test_a_file_without_its_run_is_not_promoted(good: Path, sample: Path, models: Path) -> None:
-    found = promote(good, models, data=sample)
+    found = promoted(good, models, data=sample)
     assert not found.promoted
     assert any("--checkpoint" in reason for reason in found.reasons)
 
 
 def test_the_same_model_again_is_not_worse(good: Path, trained: Path, models: Path) -> None:
     shutil.copy(good, models / NAME)
-    assert promote(good, models, checkpoint=trained).promoted
+    assert promoted(good, models, checkpoint=trained).promoted
 
 
 def test_a_file_that_fails_its_checks_is_not_promoted(
     edited: Callable[[Callable[[onnx.ModelProto], object]], Path], sample: Path, models: Path
 ) -> None:
     broken = edited(lambda model: model.graph.output.pop())
-    found = promote(broken, models, data=sample)
+    found = promoted(broken, models, data=sample)
     assert not found.promoted
     assert any("outputs" in reason for reason in found.reasons)
     assert list(models.iterdir()) == []
@@ -136,7 +148,7 @@ def test_an_unfinished_run_is_not_promoted_and_export_warns_of_it(trained: Path,
     told = json.loads((run / "run.json").read_text())
     told["finished"] = False
     (run / "run.json").write_text(json.dumps(told))
-    found = promote(run, models)
+    found = promoted(run, models)
     assert not found.promoted
     assert "is not finished" in found.reasons[0]
     result = run_command(export_command, run, "--models", models)
@@ -168,7 +180,7 @@ def test_promotion_as_json(trained: Path, models: Path) -> None:
     assert result.exit_code == 0, result.output
     printed = json.loads(result.stdout)
     assert printed["promoted"] is True
-    assert printed["sha256"] == sha256(models / NAME)
+    assert printed["files"][NAME] == sha256(models / NAME)
     undone = run_command(promote_command, "--rollback", "--models", models)
     assert undone.exit_code == 1
     assert "nothing was promoted over another file" in undone.stderr

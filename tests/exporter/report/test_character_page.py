@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import html
 import json
+import platform
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from storyteller_exporter.export.character import export_character
 from storyteller_exporter.report.character_page import PARTS, character_page
 from storyteller_exporter.report.page import LIMIT, asks_for
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.onnx import CHARACTER
+from storyteller_trainer.commands import train_character_model
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,7 @@ def test_a_run_is_compared_with_the_file_that_the_engine_has(trained: Path, run:
     text = character_page(trained, data=None, models=exported.parent)
     assert '<h2 id="comparison">' in text
     assert "It is better" in text  # than random weights
-    assert "no verified file of this checkpoint" in text
+    assert "No verified file of this run" in text
 
 
 def test_int8_changes_are_shown(trained: Path, tmp_path: Path) -> None:
@@ -100,3 +105,26 @@ def test_names_from_the_data_cannot_change_the_page(own_run: Path, sample: Path,
     text = character_page(own_run, data=evil, models=models)
     assert "</script><script>window.evil" not in text
     assert "&lt;/script&gt;" in text
+
+
+def test_the_latency_of_the_exported_file_is_measured_and_says_where(text: str) -> None:
+    part = text[text.index('<h2 id="file">') :]
+    found = re.search(r"One prediction takes ([\d.]+) ms in the median and ([\d.]+) ms in 99 of 100 cases", part)
+    assert found is not None
+    assert 0 < float(found[1]) <= float(found[2])
+    assert f"with ONNX Runtime {version('onnxruntime')} on {platform.node()} (" in part
+    assert "1,000 calls on one thread" in part
+
+
+def test_the_page_warns_of_the_data_as_validation_does(text: str, sample: Path) -> None:
+    result = CliRunner().invoke(train_character_model.main, [str(sample), "--validate-only"])
+    lines = result.stdout.splitlines()
+    warnings, notes = (
+        [line.partition(": ")[2] for line in lines if line.startswith(kind)] for kind in ("warning: ", "note: ")
+    )
+    part = html.unescape(text[text.index('<h2 id="data">') : text.index('<h2 id="slices">')])
+    assert warnings
+    assert notes
+    assert re.findall(r'<li class="warn-text">(.*)</li>', part) == warnings
+    assert re.findall(r"<li>(.*)</li>", part) == notes
+    assert "Before the training: " in part  # whether the labels follow the rules

@@ -8,7 +8,8 @@ import pytest
 import torch
 from storyteller_exporter.evaluate.character_model import of_checkpoint, open_model
 from storyteller_exporter.evaluate.judged import Judged, judge
-from storyteller_exporter.report.comparison import Outcome, compare_models, differences, unseen_rows
+from storyteller_exporter.report.bootstrap import Outcome, draws, mean, paired
+from storyteller_exporter.report.character_comparison import compare_models, differences, unseen_rows
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.dataset import CharacterDataset, load_dataset
 from storyteller_trainer.character.data.split import split_by_cell
@@ -83,14 +84,14 @@ def test_both_are_judged_on_what_neither_was_trained_on(
 def test_models_without_a_common_held_out_example_are_refused(
     trained: Path, dataset: CharacterDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storyteller_exporter.report import comparison
+    from storyteller_exporter.report import character_comparison
 
     halves = iter([slice(0, 200), slice(200, None)])
 
     def divided(cells: np.ndarray, *rest: object) -> object:
         return type("Split", (), {"validation": np.arange(len(cells))[next(halves)]})
 
-    monkeypatch.setattr(comparison, "split_by_cell", divided)
+    monkeypatch.setattr(character_comparison, "split_by_cell", divided)
     model = of_checkpoint(trained)
     with pytest.raises(StorytellerError, match="no held-out example in common"):
         unseen_rows([model, model], dataset)
@@ -103,3 +104,38 @@ def test_a_file_that_says_nothing_of_its_data_is_told(
     rows, notices = unseen_rows([open_model(file)], dataset)
     assert len(rows) == len(dataset)
     assert "does not say what it was trained on" in notices[0]
+
+
+def test_the_weighted_loss_comes_first_and_decides(judged: Judged) -> None:
+    figures = differences(judged, changed(judged, 3.0))
+    assert figures[0].name == "total"
+    assert figures[0].worst_case == figures[0].high
+    accuracy = next(figure for figure in figures if figure.kind == "accuracy")
+    assert accuracy.worst_case == -accuracy.low
+
+
+def test_the_interval_of_a_mean_is_that_of_the_bootstrap_written_out() -> None:
+    """Against the definition: means of the differences over resampled groups, drawn together."""
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(20), 5)
+    first, second = rng.normal(size=100), rng.normal(0.3, size=100)
+    sums = [
+        np.stack([np.bincount(groups, weights=values, minlength=20), np.full(20, 5.0)], axis=1)
+        for values in (first, second)
+    ]
+    drawn = draws(20)
+    found = paired("x", "loss", (sums[0], sums[1]), mean, drawn)
+    expected = [
+        float(np.repeat((second - first).reshape(20, 5), times.astype(int), axis=0).mean()) for times in drawn[:2000]
+    ]
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(expected, (2.5, 97.5))))
+    assert found.difference == pytest.approx((second - first).mean())
+
+
+def test_a_figure_that_one_of_both_does_not_tell_is_0_for_it() -> None:
+    """As the F1 of a class that one model never predicts and nobody annotated."""
+    nothing, something = np.zeros((5, 2)), np.tile([0.5, 1.0], (5, 1))
+    found = paired("x", "F1", (nothing, something), mean, draws(5))
+    assert (found.first, found.second, found.low, found.high) == (0, 0.5, 0.5, 0.5)
+    found = paired("x", "F1", (nothing, nothing), mean, draws(5))
+    assert (found.difference, found.low, found.high, found.outcome) == (0, 0, 0, Outcome.UNDECIDED)

@@ -1,23 +1,29 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from storyteller_exporter.commands.write_report import main
 from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
+from storyteller_exporter.evaluate.event_model import event_runs as runs_in
+from storyteller_exporter.evaluate.event_model import open_event_model
 from storyteller_exporter.evaluate.sets import data_sets
 from storyteller_exporter.report import event_predictions
 from storyteller_exporter.report.event_page import PARTS, event_page, parts_of
-from storyteller_exporter.report.event_predictions import event_runs as runs_in
 from storyteller_exporter.report.event_predictions import read_set
 from storyteller_exporter.report.page import asks_for
 from storyteller_schema.contract.events import EntityCategory, Span
-from storyteller_trainer.events.model.checkpoint import load_event_checkpoint
+from storyteller_trainer.events.model.checkpoint import EventMetadata
+from storyteller_trainer.runs.run_files import BEST
+from storyteller_trainer.runs.tensor_file import read_metadata, read_tensors, save_tensors
+from storyteller_trainer.sample.events.generate import generate, write_examples
 
 
 @pytest.fixture
@@ -40,10 +46,12 @@ def told_runs(event_runs: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("few_sentences")
 def test_the_page_of_both_runs_has_every_part(told_runs: Path) -> None:
-    text = event_page(runs_in(told_runs))
+    text = event_page(runs_in(told_runs), Path("models"))
     assert asks_for(text) == []
     for id, _ in PARTS:
-        assert f'<h2 id="{id}">' in text
+        assert (f'<h2 id="{id}">' in text) == (id != "comparison")
+    assert "There is nothing in models/event_classifier to compare with." in text
+    assert f"Event models: run {told_runs.name}, event and ner" in text
     for words in ("held-out random", "prose", "F1 of kinds", "F1 of entities", "Threshold of event kinds, prose"):
         assert words in text
     assert "Loss of event by epoch" in text
@@ -53,8 +61,20 @@ def test_the_page_of_both_runs_has_every_part(told_runs: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_sentences")
+def test_the_curves_of_a_single_epoch_are_points(told_runs: Path) -> None:
+    history = told_runs / "event" / "history.jsonl"
+    history.write_text(history.read_text().splitlines()[0] + "\n")
+    text = event_page([told_runs / "event"], Path("models"))
+    chart = text[text.index("Loss of event by epoch") :]
+    chart = chart[: chart.index("</figure>")]
+    assert "<use" in chart[chart.index("axes_1") :]
+    assert ">1</text>" in chart
+    assert ">0.96" not in chart
+
+
+@pytest.mark.usefixtures("few_sentences")
 def test_one_run_has_a_page_of_its_own_task(told_runs: Path) -> None:
-    text = event_page([told_runs / "ner"])
+    text = event_page([told_runs / "ner"], Path("models"))
     assert "There is no model of kinds here." in text
     assert "F1 of kinds" not in text
     assert "F1 of entities" in text
@@ -67,15 +87,66 @@ def test_the_checkpoints_are_read_as_the_exported_files_are(
     event_runs: Path, event_folder: Path, event_data: Path
 ) -> None:
     data = data_sets([event_data])[0]
-    found = read_set([load_event_checkpoint(folder) for folder in runs_in(event_runs)], data)
+    found = read_set(open_event_model(event_runs), data)
     engine = EngineEvents(event_folder)
     expected = [engine.predict(item, Padding.FIXED) for item in engine.encode(data.examples).items]
-    assert [one.kinds for one in found.predictions] == [one.kinds for one in expected]
-    assert [[span.start for span in one.spans] for one in found.predictions] == [
+    assert [one.kinds for one in found.run.predictions] == [one.kinds for one in expected]
+    assert [[span.start for span in one.spans] for one in found.run.predictions] == [
         [span.start for span in one.spans] for one in expected
     ]
-    assert found.probabilities is not None
     assert np.abs(found.probabilities - [one.probabilities for one in expected]).max() < 1e-4
+
+
+@pytest.mark.usefixtures("few_sentences")
+def test_exported_files_of_the_runs_are_shown_with_their_latency(told_runs: Path, event_folder: Path) -> None:
+    shutil.copytree(event_folder, "models/event_classifier")
+    text = event_page(runs_in(told_runs), Path("models"))
+    part = text[text.index('<h2 id="file">') :]
+    for name in ("event_classifier", "ner_classifier"):
+        assert f"event_classifier/{name}.onnx (float32, " in part
+    assert "Largest difference from PyTorch" in part
+    found = re.search(r"through all files of event_classifier, takes ([\d.]+) ms .* and ([\d.]+) ms in 99 of 100", part)
+    assert found is not None
+    assert 0 < float(found[1]) <= float(found[2])
+    assert "Not padded it takes" in part
+    assert f" on {platform.node()} (" in part
+    assert "Yes, if these F1 are enough for you: event_classifier/event_classifier.onnx" in text
+    assert "What lies in models/event_classifier is this very run." in text
+    # Files of other runs are not these.
+    other = Path(shutil.copytree(told_runs, "other"))
+    told = read_metadata(other / "ner" / BEST, EventMetadata)
+    tensors, _ = read_tensors(other / "ner" / BEST, EventMetadata)
+    save_tensors(other / "ner" / BEST, tensors, msgspec.structs.replace(told, epoch=told.epoch + 1))
+    text = event_page(runs_in(other), Path("models"))
+    assert "ner_classifier.onnx (float32" not in text
+    # With these the runs are compared.
+    assert '<h2 id="comparison">' in text
+    assert "No difference is shown: the mean F1 is" in text
+    assert "macro F1 of kinds" in text
+
+
+def test_what_partial_data_leaves_out_counts_nowhere_and_is_told(event_runs: Path, tmp_path: Path) -> None:
+    """Sentences without kinds, and such in which only some categories were looked for."""
+    examples = generate(per_kind=2, seed=3).examples
+    partial = [
+        msgspec.structs.replace(
+            one,
+            event_kinds=[],
+            action_type=None,
+            kinds_annotated=False,
+            categories=[EntityCategory.CHARACTER],
+            entities=[entity for entity in one.entities if entity.category is EntityCategory.CHARACTER],
+        )
+        for one in examples[:8]
+    ]
+    write_examples(tmp_path / "partial.jsonl", [*partial, *examples[8:]])
+    found = read_set(open_event_model(event_runs), data_sets([tmp_path / "partial.jsonl"])[0])
+    assert len(found.wanted) == len(found.probabilities) == len(examples) - 8
+    assert found.report.events.micro.support == found.wanted.sum()
+    wanted = sum(entity.category == "OBJECT" for one in examples[8:] for entity in one.entities)
+    assert found.report.entities.classes["OBJECT"].support == wanted
+    assert "the kinds of 8 sentences were not annotated: they count in no score of kinds" in found.report.notices
+    assert any(line.startswith("some categories of 8 sentences") for line in found.report.notices)
 
 
 def test_event_models_take_no_data(event_runs: Path) -> None:

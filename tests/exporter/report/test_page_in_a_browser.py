@@ -33,6 +33,18 @@ def test_nothing_goes_wrong_and_nothing_runs_out_of_the_page(tab: Page, page: Pa
 
 
 @pytest.mark.parametrize("width", [400, 1400])
+def test_what_stands_above_a_wide_table_can_be_read_without_moving_it(tab: Page, page: Path, width: int) -> None:
+    tab.open(page, width=width)
+    tab.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    found = tab.run("[...document.querySelectorAll('caption span')].map((e) => e.getBoundingClientRect().right)")
+    assert len(found) > 10
+    assert max(found) <= width
+    tab.run("document.querySelectorAll('.wide').forEach((each) => { each.scrollLeft = 1000; })")
+    moved = tab.run("[...document.querySelectorAll('caption span')].map((e) => e.getBoundingClientRect().left)")
+    assert min(moved) >= 0
+
+
+@pytest.mark.parametrize("width", [400, 1400])
 def test_every_chart_is_drawn_and_its_text_can_be_read(tab: Page, page: Path, width: int) -> None:
     tab.open(page, width=width)
     found = tab.run(

@@ -86,6 +86,15 @@ def test_batches_carry_it_only_where_there_is_something(tiny_bert: str) -> None:
     assert mixed.to(torch.device("cpu")).allowed is not None
 
 
+def test_what_nobody_annotated_is_told(tiny_bert: str) -> None:
+    tokenizer = read_tokenizer(Path(tiny_bert) / "tokenizer.json")
+    partial = example(categories=[CHARACTER], kinds_annotated=False, event_kinds=[])
+    assert encode([example(), partial, partial], tokenizer).notices() == [
+        "the kinds of 2 sentences were not annotated: they count in no score of kinds",
+        "some categories of 2 sentences were not annotated: what is found of them is left out",
+    ]
+
+
 def test_what_a_score_compares() -> None:
     gold = [Span(0, 3, CHARACTER), Span(4, 9, OBJECT), Span(10, 12, LOCATION)]
     found = [Span(0, 3, COLLECTIVE), Span(4, 9, LOCATION), Span(20, 22, OBJECT), Span(30, 33, LOCATION)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.events.data.convention import SpanConvention, convention
 from storyteller_trainer.events.data.dataset import EventDataset, load_events
+from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.split import HELD_OUT, split
 from storyteller_trainer.events.data.strategy import Strategy
 from storyteller_trainer.events.model import checkpoint
@@ -28,6 +30,7 @@ from storyteller_trainer.events.training.summary import RunSummary, closing_line
 from storyteller_trainer.events.training.train import NonFiniteError
 from storyteller_trainer.runs.loop import Interrupted
 from storyteller_trainer.runs.tensor_file import read_tensors, save_tensors
+from storyteller_trainer.sample.events.generate import write_examples
 from torch import Tensor, nn
 
 CPU = torch.device("cpu")
@@ -76,6 +79,22 @@ def test_a_run_leaves_everything_about_it(task: Task, dataset: EventDataset, req
     assert summary.scores["validation"].summary() == history[summary.best_epoch - 1]["scores"]
     assert (summary.scores["random"].events is not None) == task.finds_events
     assert (summary.scores["skeletons"].entities is not None) == task.finds_entities
+
+
+def test_what_partial_data_leaves_out_is_told(
+    examples: list[EventExample], request_for: RequestFor, tmp_path: Path
+) -> None:
+    """In every fourth sentence nobody looked for anything."""
+    bare: dict[str, Any] = {"event_kinds": [], "action_type": None, "kinds_annotated": False, "categories": []}
+    partial = [
+        msgspec.structs.replace(one, **bare, entities=[]) if row % 4 == 0 else one for row, one in enumerate(examples)
+    ]
+    write_examples(tmp_path / "partial.jsonl", partial)
+    request = request_for(options=OPTIONS | {"epochs": 1})
+    told = train_classifier(load_events(tmp_path / "partial.jsonl"), request, CPU).data
+    left_out = [found for line in told.notices if (found := re.match(r"(\w+): (\d+) sentences are left out", line))]
+    assert sum(int(found[2]) for found in left_out) == len(examples) / 4
+    assert "train" in [found[1] for found in left_out]
 
 
 def test_the_history_tells_rates_and_losses(dataset: EventDataset, request_for: RequestFor) -> None:

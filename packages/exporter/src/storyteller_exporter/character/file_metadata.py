@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import HEADS, PREDICTIONS
 from storyteller_schema.contract.rules import BINARY_CUT, DELTA_FLOOR
+from storyteller_trainer.character.model.checkpoint import CheckpointMetadata
 
 from storyteller_exporter.checks.notes import Notes, json_object, number, one_of, whole
 from storyteller_exporter.onnx import metadata_props
@@ -38,6 +39,11 @@ NOTES: Notes = {
     DATA: json_object,
     SCORES: json_object,
 }
+
+
+def source_notes(about: CheckpointMetadata) -> dict[str, str]:
+    """By which a file and its checkpoint are known to belong together."""
+    return {EPOCH: str(about.epoch), LOSS: repr(about.val_loss), metadata_props.DATA_HASH: about.data_hash}
 
 
 def is_aligned(metadata: Mapping[str, str]) -> bool:

@@ -136,13 +136,19 @@ def evaluate_folder(
 
         from storyteller_exporter.evaluate import classifier_evaluation
         from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
-        from storyteller_exporter.evaluate.sets import data_sets, held_out_sets, in_convention_of, prose_set
+        from storyteller_exporter.evaluate.sets import (
+            data_sets,
+            held_out_sets,
+            in_convention,
+            learned_convention,
+            prose_set,
+        )
 
     models = EngineEvents(folder, threads=threads)
     sets = held_out_sets(held_out, models.files) if held_out is not None else []
     sets += data_sets(data)
     sets += [prose_set()] if prose else []
-    sets = [in_convention_of(models.files, one) for one in sets]
+    sets = [in_convention(learned_convention(models.files), one) for one in sets]
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("sentences", total=sum(len(one.examples) for one in sets))
         runs = [

@@ -70,7 +70,7 @@ def main(
         from rich.table import Table
 
         from storyteller_exporter.export.character import export_character
-        from storyteller_exporter.export.promotion import concerns
+        from storyteller_exporter.export.character_promotion import concerns
 
     for concern in concerns(checkpoint, target, data):
         err.print(f"Warning: {concern}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from storyteller_schema.common.console import command, out, print_json
+from storyteller_schema.common.console import command, err, out, print_json
 from storyteller_schema.common.options import INPUT, OUTPUT_FOLDER, json_option, judging, option
 from storyteller_trainer.optional_dependencies import events_extra
 from storyteller_trainer.reading.jsonl import check_file
@@ -74,8 +74,11 @@ def main(
         import msgspec
         from rich.table import Table
 
+        from storyteller_exporter.export.event_promotion import concerns
         from storyteller_exporter.export.events import export_events
 
+    for concern in concerns(runs, target, data, joint=joint):
+        err.print(f"Warning: {concern}")
     report = export_events(
         runs,
         target,

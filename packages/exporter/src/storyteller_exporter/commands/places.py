@@ -7,12 +7,9 @@ from pathlib import Path
 
 import click
 from storyteller_schema.common.console import err
-from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.files import write_atomic
 from storyteller_schema.common.options import OUTPUT_FILE, OUTPUT_FOLDER, option
 from storyteller_schema.common.settings import model_path
-from storyteller_schema.contract.onnx import CHARACTER
-from storyteller_trainer.runs.run_files import BEST
 
 #: The folder, inside that of the models, of those with eight-bit weights. They have the engine's names there, so that
 #: the engine takes them when STORYTELLER_MODEL_PATH names it, and never by chance.
@@ -102,17 +99,3 @@ markdown_option = partial(
     type=OUTPUT_FILE,
     help="Also write a summary in Markdown, for a review or a CI job.",
 )
-
-
-def require_model(place: Path, name: str) -> None:
-    """
-    Args:
-        name: of the argument, as the code calls it.
-
-    Raises:
-        WrongValue: there is no run, checkpoint or ONNX file.
-    """
-    if not place.exists():
-        raise WrongValue(f"{place}: no such model; name a run, a checkpoint or an ONNX file", name)
-    if place.is_dir() and not any((place / file).is_file() for file in (BEST, CHARACTER.file_name)):
-        raise WrongValue(f"{place}: holds neither {BEST} nor {CHARACTER.file_name}; name a model", name)

@@ -11,19 +11,16 @@ from storyteller_schema.common.console import command, err, out
 from storyteller_schema.common.errors import WrongValue
 from storyteller_schema.common.files import write_atomic
 from storyteller_schema.common.hints import hint
-from storyteller_schema.common.options import INPUT, OUTPUT_FILE, judging, option
-from storyteller_trainer.character.data.data_files import find_shards
+from storyteller_schema.common.options import INPUT, OUTPUT_FILE, option
 from storyteller_trainer.optional_dependencies import events_extra
-from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
 from storyteller_trainer.runs.run_files import BEST, CHARACTER_RUN
 
+from storyteller_exporter.commands.model_kinds import check_data, holds_event_runs
 from storyteller_exporter.commands.places import models_folder, models_option
 from storyteller_exporter.report.extra import is_installed, report_extra
 
 #: The name of the page in the run's folder.
 REPORT = "report.html"
-#: In the folder of an event run, and of no other.
-EVENT_MARK = "config.json"
 
 
 @command("write-report")
@@ -36,8 +33,8 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None,
     """Write what a run did, how good its model is and where it is wrong, as one page for a browser.
 
     RUN is a training run; by default it is artifacts/character. Of the event models it is one run, or the folder of
-    both, as artifacts/events. The page needs no network and no other file. In --models the exported file of a character
-    run and its verification are looked for, and the file that the engine has now, with which the run is compared.
+    both, as artifacts/events. The page needs no network and no other file. In --models the exported files of the run
+    and their verification are looked for, and the file that the engine has now, with which a character run is compared.
 
     \b
     Examples:
@@ -48,9 +45,7 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None,
     if data is not None:
         if events:
             raise WrongValue("event models are judged on what they held out and on prose; leave --data out", "data")
-        with judging("data"):
-            for file in find_shards([data]):
-                check_file(file, CHARACTER_MAKER)
+        check_data(data, events=False)
     place = models_folder(models)
     if if_installed and not is_installed():
         err.print("no page was written about the run: the extra `report` is not installed")
@@ -58,12 +53,12 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None,
     with report_extra():
         if events:
             with events_extra():
+                from storyteller_exporter.evaluate.event_model import event_runs
                 from storyteller_exporter.report.event_page import event_page
-                from storyteller_exporter.report.event_predictions import event_runs
         else:
             from storyteller_exporter.report.character_page import character_page
 
-    page = event_page(event_runs(run)) if events else character_page(run, data=data, models=place)
+    page = event_page(event_runs(run), place) if events else character_page(run, data=data, models=place)
     target = output or (_together(event_runs(run), run) if events else run) / REPORT
     write_atomic(target, page)
     err.print("open it in a browser:")
@@ -84,7 +79,7 @@ def _of_events(run: Path) -> bool:
     Raises:
         WrongValue: it is no run of either kind.
     """
-    if any((place / EVENT_MARK).is_file() for place in (run, run / "event", run / "ner", run / "joint")):
+    if holds_event_runs(run):
         return True
     if not (run / BEST).is_file():
         training = hint("train-character-model")

@@ -12,10 +12,11 @@ from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
 
 from storyteller_exporter.evaluate.calibration import Calibration, calibrations
 from storyteller_exporter.evaluate.character_mistakes import CharacterMistake, surest_mistakes
-from storyteller_exporter.evaluate.character_model import CharacterPredictor, ModelFacts
+from storyteller_exporter.evaluate.character_model import CharacterPredictor
 from storyteller_exporter.evaluate.character_slices import CERTAIN, Slice, slices
 from storyteller_exporter.evaluate.intervals import Estimate, mean_of_groups, share
 from storyteller_exporter.evaluate.judged import Judged
+from storyteller_exporter.evaluate.model_facts import ModelFacts
 from storyteller_exporter.evaluate.row_figures import Column, hits, row_losses, row_terms
 
 

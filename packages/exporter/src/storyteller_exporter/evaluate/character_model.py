@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from storyteller_schema.common.errors import StorytellerError, first_line
@@ -23,6 +22,7 @@ from storyteller_exporter.checks.inspection import inspect, size_of
 from storyteller_exporter.checks.parity import Arrays, Predictor
 from storyteller_exporter.checks.spine import USUAL
 from storyteller_exporter.checks.verification_report import Status, Verification
+from storyteller_exporter.evaluate.model_facts import ModelFacts
 from storyteller_exporter.onnx import metadata_props
 from storyteller_exporter.onnx.session import start
 from storyteller_exporter.sandbox.process import Sandbox
@@ -33,25 +33,6 @@ Floats = NDArray[np.float32]
 SUFFIX = ".onnx"
 #: Rows that PyTorch takes at once.
 BATCH = 4096
-
-
-class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a model that was judged."""
-
-    #: The file that was read.
-    file: str
-    #: `onnx` or `checkpoint`.
-    form: str
-    bytes: int
-    sha256: str | None
-    #: `float32` or `int8`; of a file that does not say, empty.
-    precision: str
-    #: Whether its binary outputs are raised, so that the engine's cut falls at a probability of one half.
-    aligned_thresholds: bool
-    #: None where the file does not say.
-    epoch: int | None
-    #: SHA-256, hex, of the data it was trained on; empty where the file does not say.
-    data_hash: str
 
 
 class CharacterPredictor:

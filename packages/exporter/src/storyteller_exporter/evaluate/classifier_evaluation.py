@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, write_atomic
-from storyteller_schema.contract.events import EntityCategory, EventKind
+from storyteller_schema.contract.events import EventKind
 from storyteller_trainer.events.data.encoding import Encodings
 from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.model.metrics import Scores, entity_scores, event_scores, places
@@ -148,7 +148,7 @@ def score(run: PredictedSet, worst: int = 20) -> SetReport:
         name=run.data.name,
         source=run.data.source,
         sentences=len(predicted),
-        notices=[*run.data.notices, *_partial_notices(run.encodings), *run.encodings.notices()],
+        notices=[*run.data.notices, *run.encodings.notices()],
         exact=Exact(float(right_kinds.mean()), float(right_spans.mean()), float((right_kinds & right_spans).mean())),
         events=event_scores(wanted[known], found[known]),
         entities=entity_scores(spans, predicted),
@@ -164,18 +164,6 @@ def score(run: PredictedSet, worst: int = 20) -> SetReport:
             worst,
         ),
     )
-
-
-def _partial_notices(encodings: Encodings) -> list[str]:
-    """What is not judged, since nobody annotated it."""
-    without_kinds = sum(not item.kinds_annotated for item in encodings.items)
-    partly = sum(len(item.categories) < len(EntityCategory) for item in encodings.items)
-    lines = []
-    if without_kinds:
-        lines.append(f"the kinds of {without_kinds} sentences were not annotated: they count in no score of kinds")
-    if partly:
-        lines.append(f"some categories of {partly} sentences were not annotated: what is found of them is left out")
-    return lines
 
 
 def report(

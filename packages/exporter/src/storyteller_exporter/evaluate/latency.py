@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
 from storyteller_trainer.events.data.encoding import Encoded
 
 from storyteller_exporter.evaluate.engine_events import EngineEvents, Padding
-
-#: Runs of each padding before the clock counts: the runtime sets up its memory in the first ones.
-WARM_UP = 5
-
-
-class Timing(msgspec.Struct, frozen=True):
-    """Milliseconds a sentence."""
-
-    p50_ms: float
-    p99_ms: float
-    sentences_per_second: float
+from storyteller_exporter.evaluate.timing import Timing, measure
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -46,16 +36,9 @@ def measure_latency(models: EngineEvents, items: Sequence[Encoded], count: int) 
     """
     chosen = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     timed = [items[index] for index in chosen]
-    for item in timed[:WARM_UP]:
-        for padding in Padding:
-            models.run(item, padding)
-    seconds = {padding: np.array([0.0] * len(timed)) for padding in Padding}
-    for index, item in enumerate(timed):
-        for padding in Padding:
-            start = time.perf_counter()
-            models.run(item, padding)
-            seconds[padding][index] = time.perf_counter() - start
-    fixed, dynamic = (_timing(seconds[padding]) for padding in (Padding.FIXED, Padding.DYNAMIC))
+    calls = {padding: partial(_call, models, padding) for padding in Padding}
+    times = measure(calls, timed)
+    fixed, dynamic = (times[padding] for padding in (Padding.FIXED, Padding.DYNAMIC))
     return Latency(
         sentences=len(timed),
         tokens=float(np.median([len(item.ids) for item in timed])),
@@ -66,6 +49,5 @@ def measure_latency(models: EngineEvents, items: Sequence[Encoded], count: int) 
     )
 
 
-def _timing(seconds: np.ndarray) -> Timing:
-    p50, p99 = np.percentile(seconds, (50, 99)) * 1000
-    return Timing(float(p50), float(p99), float(len(seconds) / seconds.sum()))
+def _call(models: EngineEvents, padding: Padding, item: Encoded) -> object:
+    return models.run(item, padding)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath
 from storyteller_trainer.events.data.convention import SpanConvention, convention, converted
@@ -79,7 +80,19 @@ def held_out_sets(runs: StrPath, files: Sequence[ModelFile]) -> list[EvaluationS
     return sets
 
 
-def in_convention_of(models: Sequence[ModelFile], data: EvaluationSet) -> EvaluationSet:
+def learned_convention(models: Sequence[ModelFile]) -> str | None:
+    """What the files say of the spans that they learned; None where they say nothing."""
+    # Only one of the files finds entities, and only its training data's spans count.
+    return next((file.metadata[SPANS] for file in models if file.task != "event" and SPANS in file.metadata), None)
+
+
+def evenly(data: EvaluationSet, most: int) -> EvaluationSet:
+    """At most so many sentences of a set, evenly spaced."""
+    rows = np.linspace(0, len(data.examples) - 1, min(most, len(data.examples))).round().astype(int)
+    return replace(data, examples=[data.examples[row] for row in rows])
+
+
+def in_convention(learned: str | None, data: EvaluationSet) -> EvaluationSet:
     """The set with its spans as the models learned them: with their determiners, or without.
 
     A set of the other convention is converted, and its notices say so. Where models or set do not tell what they do,
@@ -88,8 +101,6 @@ def in_convention_of(models: Sequence[ModelFile], data: EvaluationSet) -> Evalua
     Raises:
         StorytellerError: the set mixes both conventions.
     """
-    # Only one of the files finds entities, and only its training data's spans count.
-    learned = next((file.metadata[SPANS] for file in models if file.task != "event" and SPANS in file.metadata), None)
     found = convention(data.examples)
     clear = (SpanConvention.INSIDE, SpanConvention.OUTSIDE)
     if learned not in clear or found.name in (SpanConvention.UNKNOWN, learned):

@@ -16,7 +16,7 @@ from storyteller_exporter.evaluate.calibration import Calibration
 from storyteller_exporter.evaluate.character_evaluation import CharacterReport
 from storyteller_exporter.evaluate.character_slices import Slice
 from storyteller_exporter.evaluate.row_figures import Floats
-from storyteller_exporter.report.svg import FAINT, INK, SERIES, Canvas, Chart, bars
+from storyteller_exporter.report.svg import FAINT, INK, SERIES, Canvas, Chart, bars, by_epoch
 
 #: Where the engine cuts a binary output: the probability of a raw value of BINARY_CUT.
 ENGINE_CUT = float(1 / (1 + np.exp(-BINARY_CUT)))
@@ -36,11 +36,11 @@ def curves(history: Sequence[HistoryRow], best_epoch: int | None, irreducible: M
     axes = canvas.axes
     axes.plot(epochs, [row.train.total for row in history], color=SERIES[1], label="training, while it learns")
     axes.plot(epochs, [row.validation.total for row in history], color=SERIES[0], label="validation")
+    by_epoch(canvas, epochs)
     if irreducible:
         axes.axhline(irreducible["total"], color=INK, linestyle="--", linewidth=1, label="irreducible")
     if best_epoch:
         axes.axvline(best_epoch, color=FAINT, linestyle=":", linewidth=1.2, label="best epoch")
-    axes.set_xlabel("epoch")
     last = history[-1]
     found = [
         canvas.chart(
@@ -56,7 +56,7 @@ def curves(history: Sequence[HistoryRow], best_epoch: int | None, irreducible: M
         floor = irreducible.get(head, 0.0)
         axes.plot(epochs, [row.validation.heads[head] - floor for row in history], color=color, label=head)
     axes.set_yscale("symlog", linthresh=1e-3)
-    axes.set_xlabel("epoch")
+    by_epoch(canvas, epochs)
     what = "above the irreducible one" if irreducible else "unweighted"
     found.append(
         canvas.chart(
@@ -66,7 +66,7 @@ def curves(history: Sequence[HistoryRow], best_epoch: int | None, irreducible: M
     )
     canvas = Canvas(height=2.0)
     canvas.axes.plot(epochs, [row.learning_rate for row in history], color=SERIES[0])
-    canvas.axes.set_xlabel("epoch")
+    by_epoch(canvas, epochs)
     highest = max(row.learning_rate for row in history)
     caption = f"Of the last step of each epoch: at most {highest:.2g}, at the end {last.learning_rate:.2g}."
     return [*found, canvas.chart("Learning rate", caption)]

@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from storyteller_exporter.evaluate.tables import sided_table
-from storyteller_exporter.report.comparison import Comparison, FigureDifference, Outcome, figure_kind
+from storyteller_exporter.report.bootstrap import FigureDifference, Outcome
+from storyteller_exporter.report.comparison import Comparison
 
 #: For the second model.
 VERDICTS = {
@@ -17,19 +18,38 @@ VERDICTS = {
     Outcome.UNDECIDED: "no difference shown",
 }
 
+#: Of a page, for the second model.
+MOODS = {Outcome.BETTER: "good", Outcome.WORSE: "bad", Outcome.UNDECIDED: "warn"}
+
 
 def verdict_line(comparison: Comparison) -> str:
     """What decides, in one line."""
     total = comparison.deciding
     return (
-        f"{VERDICTS[comparison.outcome]}: weighted loss {total.first:.4f} and {total.second:.4f}, difference "
+        f"{VERDICTS[comparison.outcome]}: {comparison.decides} {total.first:.4f} and {total.second:.4f}, difference "
         f"{total.difference:+.4f} ({total.low:+.4f} to {total.high:+.4f}) on {comparison.examples:,} held-out examples"
+    )
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """The comparison of a run, the second model, with what the engine has, as a page tells it."""
+    total = comparison.deciding
+    words = {
+        Outcome.BETTER: "It is better",
+        Outcome.WORSE: "It is worse",
+        Outcome.UNDECIDED: "No difference is shown",
+    }
+    notices = "".join(f" But {notice}." for notice in comparison.notices)
+    return (
+        f"{words[comparison.outcome]}: the {comparison.decides} is {total.second:.4f} against {total.first:.4f} of "
+        f"{comparison.first.file}, a difference of {total.difference:+.4f} ({total.low:+.4f} to {total.high:+.4f}) on "
+        f"{comparison.examples:,} examples.{notices}"
     )
 
 
 def figure_row(one: FigureDifference) -> list[str]:
     """Name, both values, the difference, its interval, and what it comes to."""
-    form = ".4f" if figure_kind(one.name) == "loss" else ".1%"
+    form = ".1%" if one.kind == "accuracy" else ".4f"
     values = [f"{one.first:{form}}", f"{one.second:{form}}", f"{one.difference:+{form}}"]
     return [one.name, *values, f"{one.low:+{form}} to {one.high:+{form}}", one.outcome]
 
@@ -43,9 +63,16 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, 
     return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
 
 
+def what_is_better(comparison: Comparison) -> str:
+    """Which way the figures are to be read."""
+    if comparison.deciding.lower_is_better:
+        return "losses, lower is better, then accuracies, higher is better"
+    return "F1, higher is better"
+
+
 def comparison_table(comparison: Comparison) -> Table:
     """Every figure."""
-    table = sided_table(*HEADINGS, title="losses, lower is better, then accuracies, higher is better")
+    table = sided_table(*HEADINGS, title=what_is_better(comparison))
     for one in comparison.figures:
         table.add_row(*figure_row(one))
     return table
@@ -78,7 +105,7 @@ def _markdown(
         return
     yield f"- first: `{comparison.first.file}`"
     yield f"- second: `{comparison.second.file}`"
-    yield f"- data: `{comparison.source}`, {comparison.examples:,} examples of {comparison.cells:,} cells"
+    yield f"- data: `{comparison.source}`, {comparison.examples:,} examples of {comparison.units:,} {comparison.unit}"
     yield from (f"- note: {notice}" for notice in comparison.notices)
     yield ""
     yield f"| {' | '.join(HEADINGS)} |"

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from storyteller_schema.common.hints import hint
-from storyteller_schema.contract.events import EVENT_THRESHOLD, EventKind, Span
+from storyteller_schema.contract.events import EVENT_THRESHOLD, Span
+from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.model.checkpoint import EventCheckpoint, load_event_checkpoint
-from storyteller_trainer.events.model.metrics import Scores, entity_scores, event_scores
+from storyteller_trainer.events.model.metrics import Scores, event_scores
 from storyteller_trainer.runs.history import HistoryRow
 
-from storyteller_exporter.evaluate.confusion import Confusion, entity_confusion, event_confusion
-from storyteller_exporter.evaluate.mistakes import Mistake, worst_mistakes
+from storyteller_exporter.evaluate.confusion import Confusion
+from storyteller_exporter.evaluate.event_model import EventModel, of_runs
+from storyteller_exporter.evaluate.mistakes import Mistake
+from storyteller_exporter.report.bootstrap import Outcome
+from storyteller_exporter.report.comparison import Comparison
+from storyteller_exporter.report.comparison_texts import MOODS, comparison_text, figure_row
+from storyteller_exporter.report.event_files import against_engine, exported_files
 from storyteller_exporter.report.event_predictions import ReadSet, read_set, sets_of
 from storyteller_exporter.report.page import render
 from storyteller_exporter.report.run_record import RunRecord, read_run
-from storyteller_exporter.report.svg import INK, SERIES, Canvas, Chart, bars
+from storyteller_exporter.report.svg import INK, SERIES, Canvas, Chart, bars, by_epoch
 
 PARTS = [
     ("verdict", "Verdict"),
@@ -31,9 +35,9 @@ PARTS = [
     ("confusion", "Confusion"),
     ("mistakes", "Mistakes"),
     ("data", "Data"),
+    ("file", "Exported files"),
+    ("comparison", "Comparison"),
 ]
-#: Mistakes of each set.
-WORST = 10
 
 
 class Part(NamedTuple):
@@ -43,41 +47,62 @@ class Part(NamedTuple):
     category: str
 
 
-def event_page(folders: Sequence[Path]) -> str:
+def event_page(folders: Sequence[Path], models: Path) -> str:
     """The page of one run, or of the runs of both tasks.
+
+    Args:
+        models: the folder of the engine's models, in which the runs' exported files are looked for.
 
     Raises:
         StorytellerError: a run cannot be read.
     """
-    runs = [load_event_checkpoint(folder) for folder in folders]
+    checkpoints = [load_event_checkpoint(folder) for folder in folders]
+    model = of_runs(checkpoints)
     records = [read_run(folder) for folder in folders]
-    sets = [read_set(runs, data) for data in sets_of(runs)]
-    events = {one.name: _event_scores(one) for one in sets if one.probabilities is not None}
-    entities = {
-        one.name: entity_scores(one.spans, [found.spans for found in one.predictions])
-        for one in sets
-        if one.finds_entities
+    sets = [read_set(model, data) for data in sets_of(checkpoints)]
+    events = {one.name: one.report.events for one in sets} if model.finds_events else {}
+    entities = {one.name: one.report.entities for one in sets} if model.finds_entities else {}
+    verified = exported_files(checkpoints, models, [item for one in sets for item in one.run.encodings.items])
+    comparison, trouble = against_engine(checkpoints, model, models)
+    better = {
+        "question": "Is it better than what the engine has now?",
+        "answer": trouble if comparison is None else comparison_text(comparison),
+        "mood": "" if comparison is None else MOODS[comparison.outcome],
     }
     return render(
         "events.html",
-        title=f"Event models: {' and '.join(str(folder) for folder in folders)}",
-        subtitle="; ".join(_about(run) for run in runs),
-        parts=PARTS,
+        title=f"Event models: {_name(folders)}",
+        subtitle="; ".join(_about(run) for run in checkpoints),
+        parts=[part for part in PARTS if part[0] != "comparison" or comparison is not None],
         version=version("storyteller-exporter"),
-        verdict=[*map(_did, records), *_good(events, entities)],
+        verdict=[*map(_did, records), *_good(events, entities), better, _ship(records, verified, comparison)],
         # One command trains both, as a rule.
-        repeat=list(dict.fromkeys(_repeat(record, run) for record, run in zip(records, runs, strict=True))),
-        curves=[chart for record, run in zip(records, runs, strict=True) for chart in _curves(record.history, run)],
+        repeat=list(dict.fromkeys(_repeat(record, run) for record, run in zip(records, checkpoints, strict=True))),
+        curves=[
+            chart for record, run in zip(records, checkpoints, strict=True) for chart in _curves(record.history, run)
+        ],
         tables=[_table("event kinds", events), _table("entities", entities)],
         score_charts=[
             chart for what, found in (("kinds", events), ("entities", entities)) for chart in _f1(what, found)
         ],
-        thresholds=[_threshold(one) for one in sets if one.probabilities is not None],
-        confusions=[each for one in sets for each in _confusions(one)],
+        thresholds=[_threshold(one) for one in sets] if model.finds_events else [],
+        confusions=[each for one in sets for each in _confusions(model, one)],
         mistakes=[(one.name, _mistakes(one)) for one in sets],
-        sizes=[[one.name, one.source, f"{one.size:,}", f"{len(one.examples):,}"] for one in sets],
-        notices=[*_left_out(records), *(f"{one.name}: {line}" for one in sets for line in one.notices)],
+        sizes=[[one.name, one.report.source, f"{one.size:,}", f"{one.report.sentences:,}"] for one in sets],
+        notices=[*_left_out(records), *(f"{one.name}: {line}" for one in sets for line in one.report.notices)],
+        verified=verified,
+        models=models,
+        comparison_rows=[] if comparison is None else [figure_row(one) for one in comparison.figures],
+        comparison_text="" if comparison is None else comparison_text(comparison),
     )
+
+
+def _name(folders: Sequence[Path]) -> str:
+    """The runs, behind the links that may lead to them."""
+    places = [folder.resolve() for folder in folders]
+    if len({place.parent for place in places}) == 1:
+        return f"run {places[0].parent.name}, {' and '.join(place.name for place in places)}"
+    return " and ".join(f"run {place.parent.name}, {place.name}" for place in places)
 
 
 def _about(run: EventCheckpoint) -> str:
@@ -111,6 +136,25 @@ def _good(events: dict[str, Scores], entities: dict[str, Scores]) -> Iterator[di
         yield {"question": f"How well are {what} found?", "answer": answer, "mood": "warn"}
 
 
+def _ship(
+    records: Sequence[RunRecord], verified: Sequence[dict[str, Any]], comparison: Comparison | None
+) -> dict[str, str]:
+    question = "May I ship it?"
+    failed = [file["title"] for file in verified if not file["passed"]]
+    if not all(record.finished for record in records):
+        answer, mood = "No: a run is not finished.", "bad"
+    elif not verified:
+        answer, mood = "Not yet: no verified file of these runs was found. Export them first.", "warn"
+    elif failed:
+        answer, mood = f"No: {', '.join(failed)} did not pass.", "bad"
+    elif comparison is not None and comparison.outcome is Outcome.WORSE:
+        answer, mood = "Better not: the files pass, and are worse than what the engine has.", "bad"
+    else:
+        names = ", ".join(file["title"] for file in verified)
+        answer, mood = f"Yes, if these F1 are enough for you: {names} passed every check.", "good"
+    return {"question": question, "answer": answer, "mood": mood}
+
+
 def _repeat(record: RunRecord, run: EventCheckpoint) -> str:
     if told := record.summary.get("command"):
         return told if isinstance(told, str) else " ".join(map(str, told))
@@ -136,8 +180,8 @@ def _curves(history: Sequence[HistoryRow], run: EventCheckpoint) -> list[Chart]:
     for color, name in zip(SERIES, history[0].scores, strict=False):
         score.axes.plot(epochs, [row.scores.get(name, np.nan) for row in history], color=color, label=name)
     for canvas in (loss, score):
-        canvas.axes.set_xlabel("epoch")
-        canvas.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        by_epoch(canvas, epochs)
+    score.axes.set_ylim(0, 1.02)
     last = history[-1]
     told = ", ".join(f"{name} {value:.4f}" for name, value in last.scores.items())
     return [
@@ -146,12 +190,6 @@ def _curves(history: Sequence[HistoryRow], run: EventCheckpoint) -> list[Chart]:
             f"Scores of {task} by epoch", f"On the validation part, which chooses the epoch. At the end {told}."
         ),
     ]
-
-
-def _event_scores(one: ReadSet) -> Scores:
-    return event_scores(
-        one.wanted, np.array([[kind in found.kinds for kind in EventKind] for found in one.predictions])
-    )
 
 
 def _table(what: str, found: dict[str, Scores]) -> dict[str, Any]:
@@ -171,14 +209,14 @@ def _f1(what: str, found: dict[str, Scores]) -> list[Chart]:
         return []
     labels = list(next(iter(found.values())).classes)
     values = {name: [one.classes[label].f1 for label in labels] for name, one in found.items()}
-    return [bars(f"F1 of {what}", "On every set, side by side.", labels, values, label="F1", highest=1.0)]
+    nothing = "" if any(map(any, values.values())) else " Every one is 0."
+    return [bars(f"F1 of {what}", f"On every set, side by side.{nothing}", labels, values, label="F1", highest=1.0)]
 
 
 def _threshold(one: ReadSet) -> Chart:
     """Macro F1 of the kinds, were the probability cut elsewhere."""
-    assert one.probabilities is not None
     cuts = np.linspace(0.02, 0.98, 49)
-    scores = [event_scores(one.wanted, _above(one.probabilities, cut)) for cut in cuts]
+    scores = [event_scores(one.wanted, one.probabilities > cut) for cut in cuts]
     canvas = Canvas()
     for color, average in zip(SERIES, ("macro", "micro"), strict=False):
         canvas.axes.plot(cuts, [getattr(score, average).f1 for score in scores], color=color, label=f"{average} F1")
@@ -194,37 +232,28 @@ def _threshold(one: ReadSet) -> Chart:
     return canvas.chart(f"Threshold of event kinds, {one.name}", caption)
 
 
-def _above(probabilities: NDArray[np.float32], cut: float) -> NDArray[np.bool_]:
-    return np.asarray(probabilities > cut)
-
-
-def _confusions(one: ReadSet) -> Iterator[tuple[str, Confusion]]:
-    if one.probabilities is not None:
-        held = np.array([[kind in found.kinds for kind in EventKind] for found in one.predictions])
-        yield (
-            f"{one.name}: kinds; predicted (columns) in place of a missed one (rows)",
-            event_confusion(one.wanted, held),
-        )
-    if one.finds_entities:
-        found = [prediction.spans for prediction in one.predictions]
-        yield f"{one.name}: what became of an entity (rows)", entity_confusion(one.spans, found)
+def _confusions(model: EventModel, one: ReadSet) -> Iterator[tuple[str, Confusion]]:
+    if model.finds_events:
+        yield f"{one.name}: kinds; predicted (columns) in place of a missed one (rows)", one.report.event_confusion
+    if model.finds_entities:
+        yield f"{one.name}: what became of an entity (rows)", one.report.entity_confusion
 
 
 def _mistakes(one: ReadSet) -> list[dict[str, Any]]:
-    worst = worst_mistakes(one.examples, one.spans, one.predictions, WORST)
-    place = {example.id: row for row, example in enumerate(one.examples)}
-    return [_shown(mistake, one, place[mistake.id]) for mistake in worst]
+    place = {example.id: row for row, example in enumerate(one.run.data.examples)}
+    return [_shown(mistake, one, place[mistake.id]) for mistake in one.report.mistakes]
 
 
 def _shown(mistake: Mistake, one: ReadSet, row: int) -> dict[str, Any]:
-    text = one.examples[row].text
+    text, item = one.run.data.examples[row].text, one.run.encodings.items[row]
+    annotated, predicted = comparable(item.spans, one.run.predictions[row].spans, item.categories, item.several)
     return {
         "id": mistake.id,
         "register": mistake.register,
         "missed": [kind for kind in mistake.annotated_kinds if kind not in mistake.predicted_kinds],
         "wrong": [kind for kind in mistake.predicted_kinds if kind not in mistake.annotated_kinds],
-        "annotated": parts_of(text, one.spans[row]),
-        "predicted": parts_of(text, one.predictions[row].spans),
+        "annotated": parts_of(text, annotated),
+        "predicted": parts_of(text, predicted),
         "same": mistake.annotated == mistake.predicted,
     }
 

@@ -15,17 +15,21 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 #: Of a chart, in inches of 72 points; a page shows it about as wide as this is in CSS pixels at 1.33 to the point, so
 #: that its text can be read on a telephone.
 WIDTH = 3.9
 HEIGHT = 2.8
 
+#: Epochs up to which each is drawn as a point.
+FEW_EPOCHS = 10
+
 #: What is drawn in each of these has the page's own colour.
-INK, GRID, FAINT = "#010101", "#020202", "#030303"
+INK, GRID, FAINT, CARD = "#010101", "#020202", "#030303", "#040404"
 #: Told apart by people who see no red or no green (Okabe and Ito), as the page defines them.
 SERIES = ("#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05", "#0a0a06")
-_VARIABLES = {INK: "var(--ink)", GRID: "var(--grid)", FAINT: "var(--faint)"} | {
+_VARIABLES = {INK: "var(--ink)", GRID: "var(--grid)", FAINT: "var(--faint)", CARD: "var(--card)"} | {
     color: f"var(--c{number})" for number, color in enumerate(SERIES, start=1)
 }
 
@@ -49,7 +53,11 @@ _STYLE: Any = {
     "ytick.labelcolor": INK,
     "grid.color": GRID,
     "grid.linewidth": 0.5,
-    "legend.frameon": False,
+    # Lines run behind the words, and not through them.
+    "legend.frameon": True,
+    "legend.facecolor": CARD,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "legend.fontsize": 8,
     "lines.linewidth": 1.5,
 }
@@ -89,6 +97,22 @@ class Canvas:
             file = io.StringIO()
             self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return Chart(title, caption, _inline(file.getvalue(), title))
+
+
+def by_epoch(canvas: Canvas, epochs: Sequence[int]) -> None:
+    """Has the horizontal axis count epochs, and lines of a few of them show each: of one there is no line.
+
+    Args:
+        epochs: at least one, ascending.
+    """
+    canvas.axes.set_xlabel("epoch")
+    canvas.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(epochs) <= FEW_EPOCHS:
+        canvas.axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+        canvas.axes.set_xticks(epochs)
+        for line in canvas.axes.get_lines():
+            line.set_marker("o")
+            line.set_markersize(3)
 
 
 def _inline(text: str, title: str) -> str:
@@ -136,7 +160,7 @@ def bars(
         places = [row + (index - (count - 1) / 2) * thick for row in range(len(names))]
         axes.barh(places, lengths, thick * 0.92, color=SERIES[index], label=legend if count > 1 else None)
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)  # from top to bottom, without the room that a share of many rows would be
     axes.set_xlabel(label)
     axes.tick_params(axis="y", length=0)
     if highest is not None:

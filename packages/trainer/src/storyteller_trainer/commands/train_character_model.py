@@ -363,16 +363,12 @@ def _train(
 
 def _warn(dataset: CharacterDataset, say: Callable[[str], None]) -> None:
     """Says what is suspicious about the data, as far as an evenly spaced part of it shows."""
-    import numpy as np
-
-    from storyteller_trainer.character.data.data_warnings import LOOKED_AT, DataWatch
+    from storyteller_trainer.character.data.data_warnings import look_at
     from storyteller_trainer.character.rules.conditionals import NEVER_DRAWN
 
-    watch = DataWatch(NEVER_DRAWN)
-    rows = np.unique(np.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).round().astype(np.intp))
-    watch.add(np.asarray(dataset.features[rows]), np.asarray(dataset.labels[rows]))
-    looked = "" if len(rows) == len(dataset) else f" (of {len(rows):,} examples that were looked at)"
-    for warning in watch.warnings(dataset.cell_names):
+    warnings, rows = look_at(dataset, NEVER_DRAWN)
+    looked = "" if rows == len(dataset) else f" (of {rows:,} examples that were looked at)"
+    for warning in warnings:
         if warning.serious:
             say(f"Warning: {warning.text}{looked}")
 

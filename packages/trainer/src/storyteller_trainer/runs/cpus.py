@@ -8,6 +8,7 @@ takes a minute to tell of work that has begun.
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,16 @@ class _Quota(NamedTuple):
     #: The file that says how much it has used, and what one second is in it.
     usage: Path
     second: float
+
+
+def processor() -> str:
+    """What the processor calls itself; where it does not, its architecture."""
+    try:
+        lines = (PROC / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def look_at_cpus() -> Look:

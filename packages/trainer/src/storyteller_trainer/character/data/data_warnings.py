@@ -12,6 +12,7 @@ from storyteller_schema.contract.features import FEATURES
 from storyteller_schema.contract.layout import Kind
 from storyteller_schema.contract.predictions import PREDICTIONS
 
+from storyteller_trainer.character.data.dataset import CharacterDataset
 from storyteller_trainer.character.data.line_parser import Cell
 from storyteller_trainer.character.data.violations import Floats
 
@@ -19,7 +20,7 @@ from storyteller_trainer.character.data.violations import Floats
 RARE_SLOT = 0.01
 #: An archetype, dynamic or profile of fewer cells cannot be both trained on and judged.
 FEW_CELLS = 5
-#: Examples that are looked at before a training, evenly spaced: reading them takes a tenth of a second.
+#: Examples that are looked at before a training and for its page, evenly spaced: it takes a tenth of a second.
 LOOKED_AT = 20_000
 
 
@@ -107,6 +108,18 @@ class DataWatch:
                         yield DataWarning(f"inputs: {region.name} {field.name}: never {_listed(never)}", False)
                 elif (low == high).all() and (low == low[0, 0]).all():
                     yield DataWarning(f"inputs: {region.name} {field.name}: always {low[0, 0]:g}", False)
+
+
+def look_at(data: CharacterDataset, usual: frozenset[str]) -> tuple[list[DataWarning], int]:
+    """What is suspicious about a data set, as far as LOOKED_AT of its examples show it; and how many were looked at.
+
+    Args:
+        usual: as for `DataWatch`.
+    """
+    rows = np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).round().astype(np.intp))
+    watch = DataWatch(usual)
+    watch.add(np.asarray(data.features[rows]), np.asarray(data.labels[rows]))
+    return watch.warnings(data.cell_names), len(rows)
 
 
 def _joined(ends: NDArray[np.float64], spans: Sequence[slice]) -> NDArray[np.float64]:

@@ -66,8 +66,14 @@ class Encodings:
     dropped_marks: int = 0
 
     def notices(self) -> list[str]:
-        """One line for each thing that is lost; none when nothing is."""
+        """One line for each thing that is lost or that nobody annotated; none when nothing is."""
         lines = []
+        without_kinds = sum(not item.kinds_annotated for item in self.items)
+        partly = sum(len(item.categories) < len(EntityCategory) for item in self.items)
+        if without_kinds:
+            lines.append(f"the kinds of {without_kinds} sentences were not annotated: they count in no score of kinds")
+        if partly:
+            lines.append(f"some categories of {partly} sentences were not annotated: what is found of them is left out")
         if self.cut_texts:
             lines.append(
                 f"{self.cut_texts} texts were cut after {MAX_SEQ_LENGTH} tokens: {self.cut_entities} entities lost"

@@ -164,8 +164,16 @@ def _facts(
         hash=dataset.content_hash,
         examples={part: len(members) for part, members in examples.items()},
         skeletons={part: len({split_group(example) for example in members}) for part, members in examples.items()},
-        notices=[f"{part}: {notice}" for part, encoded in encodings.items() for notice in encoded.notices()],
+        notices=[
+            f"{part}: {notice}"
+            for part, encoded in encodings.items()
+            for notice in (*_useless(len(examples[part]) - len(encoded.items)), *encoded.notices())
+        ],
     )
+
+
+def _useless(count: int) -> list[str]:
+    return [f"{count} sentences are left out, in which nothing is annotated that the task learns"] if count else []
 
 
 def _annotated(examples: Sequence[EventExample], task: Task, part: str) -> Sequence[EventExample]:
