@@ -190,6 +190,18 @@ def test_a_stale_copy_is_not_taken(engine: EngineCopy, copy: str, file: str, old
         assert f"not {copy}" in result.stdout
 
 
+def test_many_stale_copies_are_one_line_a_file(engine: EngineCopy) -> None:
+    for number in range(20):
+        engine.copy_to(f"crates/copy-{number:02}/src")
+    result = engine.check()
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.output.split())
+    assert text.count("crates/copy-00/src/enums.rs") <= 2
+    assert "crates/copy-04/src/enums.rs and 15 more" in text
+    assert "crates/copy-05" not in text
+    assert text.count(": compared ") < 8, "what was taken from the same files has one line"
+
+
 def test_an_enum_that_a_use_leads_to(engine: EngineCopy) -> None:
     engine.write("lib.rs", "pub mod kinds;", "crates/storyteller-core/src")
     engine.write(

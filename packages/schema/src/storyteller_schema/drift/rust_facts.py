@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ from storyteller_schema.drift.rust_values import Values, must_hold, strings, var
 #: The file that declares the constants, and the one that declares the event labels, wherever they lie.
 CONSTANTS_FILE = "feature_schema.rs"
 LABELS_FILE = "event_labels.rs"
+#: Names and places that a note lists before it counts.
+LISTED = 5
 D = TypeVar("D", bound=Declared)
 
 
@@ -53,6 +56,8 @@ class _RustFacts:
         self.facts = Facts()
         #: The files that facts were read from.
         self.read: set[Path] = set()
+        #: What was taken of several: why, the files of it and of the others; the names, with the places of both.
+        self._chosen: dict[tuple[str, tuple[Path, ...], tuple[Path, ...]], list[tuple[str, list[str], list[str]]]] = {}
 
     def collect(self) -> Facts:
         self.facts.notes += [f"not read: {skipped}" for skipped in self.source.skipped]
@@ -70,7 +75,7 @@ class _RustFacts:
             else:
                 self.facts.notes.append(f"not understood: {place}")
         self.facts.unjudged = list(dict.fromkeys(self.facts.unjudged))
-        self.facts.notes = list(dict.fromkeys(self.facts.notes))
+        self.facts.notes = list(dict.fromkeys(self.facts.notes + self._notes_of_chosen()))
         return self.facts
 
     def _constants(self) -> list[Module]:
@@ -254,14 +259,40 @@ class _RustFacts:
         self.facts.notes.append(f"{name}: a default build leaves out the one under `{attribute}` ({place})")
 
     def _note_files(self, name: str, found: Candidates[Module]) -> None:
-        if found.others or len(found.taken) > 1:
-            taken, others = (", ".join(str(each.file) for each in group) for group in (found.taken, found.others))
-            self.facts.notes.append(f"{name}: compared {taken} ({found.why})" + (f", not {others}" if others else ""))
+        self._note_places(name, found.why, [(each.file, each.file) for each in found.taken], found.others)
 
     def _note(self, name: str, found: Candidates[D]) -> None:
-        if found.others or len(found.taken) > 1:
-            taken, others = (", ".join(str(each.place) for each in group) for group in (found.taken, found.others))
-            self.facts.notes.append(f"{name}: compared {taken} ({found.why})" + (f", not {others}" if others else ""))
+        self._note_places(name, found.why, [(each.place.path, each.place) for each in found.taken], found.others)
+
+    def _note_places(
+        self, name: str, why: str, taken: list[tuple[Path, object]], others: Sequence[Module | Declared]
+    ) -> None:
+        """Keeps what was taken of several, by the files: many things may have stale copies in the same ones."""
+        if others or len(taken) > 1:
+            places = [each.file if isinstance(each, Module) else each.place for each in others]
+            files = [each.file if isinstance(each, Module) else each.place.path for each in others]
+            key = why, tuple(file for file, _ in taken), tuple(files)
+            self._chosen.setdefault(key, []).append((name, [str(place) for _, place in taken], list(map(str, places))))
+
+    def _notes_of_chosen(self) -> list[str]:
+        """One line for all that was taken from the same files in place of the same others."""
+        lines = []
+        for (why, files, other_files), things in self._chosen.items():
+            names = [name for name, _, _ in things]
+            taken, others = things[0][1:] if len(things) == 1 else (_once(files), _once(other_files))
+            line = f"{listed(names)}: compared {listed(taken)} ({why})"
+            lines.append(line + (f", not {listed(others)}" if others else ""))
+        return lines
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = len(names) - LISTED
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:LISTED])} and {more} more"
+
+
+def _once(files: Iterable[Path]) -> list[str]:
+    return list(dict.fromkeys(map(str, files)))
 
 
 def _folded(constant: Constant, enum: type[WireEnum]) -> tuple[str, ...]:
