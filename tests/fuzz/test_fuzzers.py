@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import fuzz_checkpoints
+import fuzz_onnx
 import pytest
 from fuzzing import Case, Outcome, at_most, fuzz
 from workspace import ROOT
@@ -39,3 +41,17 @@ def test_an_input_that_takes_too_long_is_a_fault(
     monkeypatch.setattr(sys, "argv", ["fuzz", "--count", "2"])
     assert fuzz("", lambda rng: Case((), run), 1) == 1
     assert "2 inputs: 2 with fault" in capsys.readouterr().out
+
+
+def test_a_changed_checkpoint_that_is_loaded_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it would be if the loader did not look at the checksum."""
+    monkeypatch.setattr(fuzz_checkpoints, "attempt", lambda kind, how: ("done", "other weights"))
+    assert fuzz_checkpoints.tried("character", "load", "the weights", signed=True).fault == "another result"
+    assert not fuzz_checkpoints.tried("character", "load", "the weights", signed=False).fault
+    monkeypatch.setattr(fuzz_checkpoints, "attempt", lambda kind, how: ("refused", "no file is named"))
+    assert fuzz_checkpoints.tried("character", "load", "", signed=True).fault == "not one message with the file"
+
+
+def test_a_file_that_passes_and_was_not_compared_is_a_fault() -> None:
+    told = {"changes": [], "differences": [{"against": "one by one"}]}
+    assert fuzz_onnx.wrongly_passed("character", Path("x.onnx"), told) == "passed, and nothing was compared"
