@@ -71,3 +71,31 @@ def test_the_verdict_is_the_exit_code_whoever_reads_it(exported: Path, good: boo
     os.close(writing)
     assert (done.returncode, done.stderr) == (code, "report: report.json\n")
     assert Path("report.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (("list-runs", "run"), None),
+        (("evaluate-character-model", "model.onnx", "rows.jsonl", "-o", "e.json"), "e.json"),
+        (("compare-models", "model.onnx", "run", "--data", "rows.jsonl", "--markdown", "c.md"), "c.md"),
+        (("export-character-model", "run", "-o", "new.onnx", "--data", "rows.jsonl"), "new.onnx"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_reader_that_leaves_is_no_failure(
+    exported: Path, run: Path, data: Path, words: tuple[str, ...], written: str | None
+) -> None:
+    shutil.copy(exported, "model.onnx")
+    shutil.copy(data, "rows.jsonl")
+    shutil.copytree(run, "run")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, str(BIN / words[0]), *words[1:]]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert written is None or Path(written).exists(), "the work is done, whoever looks on"
