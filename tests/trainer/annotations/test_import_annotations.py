@@ -30,7 +30,9 @@ MAP = '[categories]\nPER = ["CHARACTER", "COLLECTIVE"]\n'
 def test_a_file_is_imported(tmp_path: Path) -> None:
     Path("a.jsonl").write_text(line("Mara saw the guards.", [0, 4, "PER"], [9, 19, "PER"], [13, 19, "PER"]))
     Path("map.toml").write_text(MAP)
-    result = call("a.jsonl", "--map", "map.toml", "-o", "out/x.jsonl", "--weight", "3", "--register", "player")
+    result = call(
+        "a.jsonl", "--map", "map.toml", "-o", "out/x.jsonl", "--weight", "3", "--train-only", "--register", "player"
+    )
     assert result.exit_code == 0, result.output
     assert "1 texts, 1 records, 0 of them with event kinds" in result.stdout
     assert "2 entities: CHARACTER 2" in result.stdout
@@ -39,6 +41,7 @@ def test_a_file_is_imported(tmp_path: Path) -> None:
     assert "wrote out/x.jsonl" in result.stderr
     (example,) = load_events("out/x.jsonl").examples
     assert (example.weight, example.register, example.kinds_annotated) == (3.0, "player", False)
+    assert example.train_only
     assert example.categories == ["CHARACTER", "COLLECTIVE"]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,12 +178,26 @@ def test_upper_and_lower_case_may_be_parted() -> None:
 def test_where_no_text_is_shared_the_split_is_what_it_was(many: list[EventExample]) -> None:
     """A literal: reported scores are of this split. Another one makes another version of every result."""
     held = sorted(skeletons(split(many, Strategy.RANDOM, seed=42).skeletons))
-    assert len(held) == 55
-    assert held[::10] == [
+    assert len(held) == 82
+    assert held[::15] == [
         "ActionOccurrence.narrator.13",
-        "EmotionalExpression.narrator.3",
-        "EnvironmentalChange.player.18",
-        "RelationalShift.narrator.4",
-        "SpatialChange.player.10",
-        "StateAssertion.narrator.2",
+        "EmotionalExpression.narrator.5",
+        "InformationTransfer.narrator.12",
+        "RelationalShift.player.24",
+        "SpeechAct.narrator.34",
+        "StateAssertion.narrator.37",
     ]
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_what_is_for_training_alone_is_never_held_out(many: list[EventExample], strategy: Strategy) -> None:
+    before = split(many, strategy, seed=42)
+    marked = {example.id for example in (*before.skeletons[:3], *before.random[:3], *before.validation[:3])}
+    examples = [msgspec.structs.replace(example, train_only=example.id in marked) for example in many]
+    # The same text again, not marked: it may not be scored, since it is trained on.
+    examples.append(msgspec.structs.replace(before.random[0], id="again"))
+    parts = split(examples, strategy, seed=42)
+    assert marked | {"again"} <= set(ids(parts.train))
+    assert sorted(identity for part in PARTS for identity in ids(getattr(parts, part))) == sorted(ids(examples))
+    groups = {split_group(example) for example in parts.train if example.train_only}
+    assert not groups & skeletons(parts.skeletons)

@@ -62,10 +62,13 @@ def test_everything_comes_up(generated: EventData) -> None:
     assert any(text[-1].isalpha() for text in texts)
 
 
-def test_players_say_i_and_narrators_do_not(generated: EventData) -> None:
+def test_players_say_i_and_narrators_rarely_do(generated: EventData) -> None:
     speech = re.compile(r"“[^”]*”|\"[^\"]*\"|(?<!\w)'.*?'(?!\w)")
     outside = [(example.register, speech.sub("", example.text)) for example in generated.examples]
-    assert not [text for register, text in outside if register is Register.NARRATOR and re.search(r"\b(I|my)\b", text)]
+    narrator = [text for register, text in outside if register is Register.NARRATOR]
+    # Some narrators tell their own story, as in novels, and nearly all tell it in the past.
+    assert 0 < sum(bool(re.search(r"\bI\b", text)) for text in narrator) < len(narrator) / 5
+    assert not [text for text in narrator if re.search(r"\bI am\b", text)]
     player = [text for register, text in outside if register is Register.PLAYER]
     assert sum(bool(re.search(r"\b(i|my|me|we|us)\b", text, re.IGNORECASE)) for text in player) > len(player) / 2
 

@@ -51,15 +51,17 @@ def test_number_of_templates() -> None:
             assert len([t for t in templates if t.kinds[0] is kind and t.register is register]) >= 10
 
 
-def test_every_slot_has_20_to_50_words() -> None:
+def test_every_slot_has_20_words_or_forms() -> None:
     for slot, entry in shipped("event_vocabulary.toml")["slots"].items():
-        assert 20 <= len(entry["words"]) <= 50, slot
+        assert len(entry["words"]) >= 20 or len(entry["forms"]) > 0, slot
 
 
 def test_every_slot_is_used() -> None:
-    vocabulary = shipped("event_vocabulary.toml")
-    texts = [text for group in shipped("event_templates.toml")["templates"] for text in group["texts"]]
+    vocabulary, templates = shipped("event_vocabulary.toml"), shipped("event_templates.toml")
+    texts = [text for group in [*templates["templates"], *templates["frames"]] for text in group["texts"]]
     texts += [text for phrase in vocabulary["phrases"].values() for text in phrase["phrases"]]
+    texts += [form for slot in vocabulary["slots"].values() for form in slot.get("forms", [])]
+    texts += [f"{{{clause['phrase']}}}" for frames in templates["frames"] for clause in frames["clauses"].values()]
     for slot in [*vocabulary["slots"], *vocabulary["pronouns"], *vocabulary["phrases"]]:
         assert any(re.search(rf"[{{ ]{slot}[:}}]", text) for text in texts), slot
 
@@ -104,6 +106,55 @@ def test_a_determiner_is_inside_the_entity() -> None:
     assert drawn == {f"{determiner} {word}" for determiner in ("the", "a", "a few") for word in words}
 
 
+def test_an_entity_may_be_composed() -> None:
+    content = VOCABULARY.replace(
+        "[slots.thing]",
+        '[slots.size]\nwords = ["big", "small"]\n[slots.place]\ncategory = "LOCATION"\nwords = []\n'
+        'forms = ["{size} (house|barn)", "{size}, {size} yard"]\n[slots.thing]',
+    )
+    nodes = parse_template("{I:Actor} leave {the place:Location}", Vocabulary(content.encode(), "words.toml"), "")
+    drawn = set()
+    for seed in range(200):
+        draw = Draw(Random(seed))
+        for node in nodes:
+            node.draw(draw)
+        assert draw.pieces[-1].category is EntityCategory.LOCATION
+        drawn.add(draw.pieces[-1].text)
+    # No word is drawn twice.
+    assert drawn == {
+        *("the big house", "the small house", "the big barn", "the small barn"),
+        *("the big, small yard", "the small, big yard"),
+    }
+
+
+def test_a_phrase_may_hold_those_above_it() -> None:
+    content = VOCABULARY + '[phrases.twice]\nkinds = ["SpatialChange"]\nphrases = ["{aside}, {aside}"]\n'
+    (node,) = parse_template("{twice}", Vocabulary(content.encode(), "words.toml"), "")
+    draw = Draw(Random(1))
+    node.draw(draw)
+    assert draw.kinds == [EventKind.SPATIAL_CHANGE, EventKind.SPEECH_ACT, EventKind.SPEECH_ACT]
+
+
+def test_a_frame_is_a_template_of_each_kind_that_has_a_clause() -> None:
+    content = "".join(
+        f'[[templates]]\nkinds = ["{kind}"]\nregister = "{register}"\ntexts = ["{kind} {register}"]\n'
+        for kind in EventKind
+        for register in Register
+    )
+    content += (
+        '[[frames]]\nregister = "player"\ntexts = ["{I:Actor} go, {main}.", "{main} now."]\n'
+        '[frames.clauses]\nSpeechAct = { phrase = "aside", action = "Speak" }\n'
+    )
+    framed = parse_templates(content.encode(), small_vocabulary(), "sentences.toml")[2 * len(EventKind) :]
+    assert [(t.name, t.kinds, t.action) for t in framed] == [
+        ("SpeechAct.player.2", (EventKind.SPEECH_ACT,), "Speak"),
+        ("SpeechAct.player.3", (EventKind.SPEECH_ACT,), "Speak"),
+    ]
+    assert framed[0].nodes == parse_template("{I:Actor} go, {aside}.", small_vocabulary(), "")
+    with pytest.raises(StorytellerError, match=r"frames: '\{I:Actor\} go, \{asides\}\.': nothing to fill"):
+        parse_templates(content.replace('"aside"', '"asides"').encode(), small_vocabulary(), "sentences.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -140,6 +191,13 @@ def test_a_bad_template_is_named(text: str, message: str) -> None:
         ("kinds = [", "kind = [", "contains unknown field `kind`"),
         ('words = ["slowly"]', "words = []", "slots.how has no words"),
         ('words = ["slowly"]', "words = [", "words.toml: "),
+        ('"oak bed"]', '"oak bed"]\nforms = ["a {big} bed"]', "slots.thing: 'a {big} bed': nothing to fill {big} with"),
+        (
+            '"oak bed"]',
+            '"oak bed"]\nforms = ["a [bed|OBJECT:Target]"]',
+            "a form is inside an entity and can hold no other",
+        ),
+        ('words = ["slowly"]', 'words = []\nforms = ["by {thing:Target}"]', "a form is inside an entity"),
     ],
 )
 def test_a_bad_vocabulary_is_named(old: str, new: str, message: str) -> None:

@@ -101,6 +101,7 @@ class Importer:
         register: Register = Register.NARRATOR,
         determiners: SpanConvention = SpanConvention.UNKNOWN,
         weight: float = 1.0,
+        train_only: bool = False,
     ) -> None:
         """
         Args:
@@ -109,11 +110,13 @@ class Importer:
             column: of the label in IOB2 files, counted from 1; None for the last.
             determiners: INSIDE or OUTSIDE to have spans so; anything else leaves them.
             weight: how much each record counts in training.
+            train_only: no record is ever held out.
         """
         self.drops = DropLog()
         self.examples: list[EventExample] = []
         self._meaning, self._pieces, self._offsets, self._column = meaning, pieces, offsets, column
-        self._register, self._determiners, self._weight = register, determiners, weight
+        self._register, self._determiners = register, determiners
+        self._weight, self._train_only = weight, train_only
         self._documents = 0
         self._units: dict[str, int] = {unit.value: 0 for unit in Unit}
         self._texts: set[str] = set()
@@ -185,6 +188,7 @@ class Importer:
             kinds_annotated=kinds is not None,
             categories=self._meaning.annotated,
             weight=self._weight,
+            train_only=self._train_only,
         )
         self.examples += converted([example], self._determiners)
 

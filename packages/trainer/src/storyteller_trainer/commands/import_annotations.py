@@ -74,6 +74,12 @@ DEFAULT_OUTPUT = ARTIFACTS / "data" / "annotated.jsonl"
     section="What is made",
 )
 @option(
+    "--train-only",
+    is_flag=True,
+    help="All records train; none is held out to be scored.",
+    section="What is made",
+)
+@option(
     "--to",
     type=click.Choice(FORMATS),
     help="The other way: PATHS are event data, written for this tool.",
@@ -98,7 +104,7 @@ def main(paths: tuple[Path, ...], output: Path, to: str | None, as_json: bool, *
     if to is not None:
         refuse_beside(
             "--to reads event data",
-            *("format_", "map_file", "offsets", "column", "pieces", "register", "determiners", "weight"),
+            *("format_", "map_file", "offsets", "column", "pieces", "register", "determiners", "weight", "train_only"),
         )
         _write(paths, output, to)
         return
@@ -129,6 +135,7 @@ def _read(
     register: str,
     determiners: str,
     weight: float,
+    train_only: bool,
 ) -> None:
     with ending_at_once():
         import msgspec
@@ -152,6 +159,7 @@ def _read(
             determiners, SpanConvention.UNKNOWN
         ),
         weight=weight,
+        train_only=train_only,
     )
     with judging("paths"):
         formats = [Format(format_) if format_ else format_of(path) for path in paths]

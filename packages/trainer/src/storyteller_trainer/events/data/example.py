@@ -42,3 +42,5 @@ class EventExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     categories: list[EntityCategory] | None = None
     #: How much the sentence counts in training, as a multiple of an ordinary one.
     weight: float = 1.0
+    #: True where the sentence is for training alone and is never held out, however few of its kind there are.
+    train_only: bool = False

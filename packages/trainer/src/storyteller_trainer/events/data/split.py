@@ -7,7 +7,8 @@ on the second than on the first is what it merely memorised.
 
 The epoch is chosen on a third, separate set, drawn as `Strategy` says; no score that is reported was ever looked at for
 that. The parts depend on the seed and the texts alone: not on the order of the file, the task or the encoder. The
-unseen skeletons are the same under either strategy.
+unseen skeletons are the same under either strategy. What is marked `train_only` trains, and so does whatever has its
+text or skeleton; the shares are of the rest.
 """
 
 from __future__ import annotations
@@ -57,13 +58,16 @@ def split(examples: list[EventExample], strategy: Strategy, seed: int) -> Split:
         StorytellerError: a part would be empty.
     """
     grouped = _joined(examples)
-    rest, skeletons = _draw_groups(examples, grouped, SKELETON_SHARE, seed, "skeletons")
+    training = {grouped(example) for example in examples if example.train_only}
+    free = [example for example in examples if grouped(example) not in training]
+    rest, skeletons = _draw_groups(free, grouped, SKELETON_SHARE, seed, "skeletons")
     if strategy is Strategy.SKELETON:
         rest, validation = _draw_groups(rest, grouped, SKELETON_SHARE, seed, "validation")
         rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
     else:
         rest, random = _draw_groups(rest, _text, RANDOM_SHARE, seed, "random")
         rest, validation = _draw_groups(rest, _text, RANDOM_SHARE / (1 - RANDOM_SHARE), seed, "validation")
+    rest += [example for example in examples if grouped(example) in training]
     parts = Split(rest, validation, random, skeletons)
     for name in ("train", "validation", "random", "skeletons"):
         if not getattr(parts, name):

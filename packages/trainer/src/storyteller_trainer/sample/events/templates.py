@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from random import Random
 from typing import TypeVar
@@ -18,6 +18,9 @@ from storyteller_trainer.sample.events.markup import Piece, named, parse_markup
 
 T = TypeVar("T")
 
+#: How often a slot that has words and forms is filled with a form.
+FORMS_SHARE = 0.6
+
 _TOKEN = re.compile(r"\[[^]]*\]|\{[^}]*\}|[(|)]|[^][{}(|)]+|.", re.DOTALL)
 
 
@@ -26,6 +29,7 @@ _TOKEN = re.compile(r"\[[^]]*\]|\{[^}]*\}|[(|)]|[^][{}(|)]+|.", re.DOTALL)
 
 class _Slot(msgspec.Struct, forbid_unknown_fields=True):
     words: list[str]
+    forms: list[str] = []
     category: EntityCategory | None = None
 
 
@@ -47,8 +51,20 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     action: ActionType | None = None
 
 
+class _Clause(msgspec.Struct, forbid_unknown_fields=True):
+    phrase: str
+    action: ActionType | None = None
+
+
+class _Frames(msgspec.Struct, forbid_unknown_fields=True):
+    register: Register
+    clauses: dict[EventKind, _Clause]
+    texts: list[str]
+
+
 class _TemplateFile(msgspec.Struct, forbid_unknown_fields=True):
     templates: list[_Group]
+    frames: list[_Frames] = []
 
 
 # ---- the same, ready to draw from
@@ -86,13 +102,26 @@ class Words:
     role: EntityRole | None = None
     #: One of them stands before the word, inside the entity.
     determiners: tuple[str, ...] = ()
+    #: What the slot may be composed of, without entities; drawn in `FORMS_SHARE` of all cases.
+    forms: tuple[tuple[Node, ...], ...] = ()
 
     def draw(self, into: Draw) -> None:
         """Adds a word that the sentence does not have yet; a list of one word may repeat."""
-        word = into.rng.choice([word for word in self.words if word not in into.used] or self.words)
-        into.used.add(word)
+        composed = self.forms and (not self.words or into.rng.random() < FORMS_SHARE)
+        word = self._composed(into) if composed else self._word(into)
         determiner = f"{into.rng.choice(self.determiners)} " if self.determiners else ""
         into.pieces.append(Piece(determiner + word, self.category, self.role))
+
+    def _word(self, into: Draw) -> str:
+        word = into.rng.choice([word for word in self.words if word not in into.used] or self.words)
+        into.used.add(word)
+        return word
+
+    def _composed(self, into: Draw) -> str:
+        part = Draw(into.rng, used=into.used)
+        for node in into.rng.choice(self.forms):
+            node.draw(part)
+        return "".join(piece.text for piece in part.pieces)
 
 
 @dataclass(frozen=True)
@@ -135,25 +164,33 @@ class Vocabulary:
         """
         read = _decode(content, _VocabularyFile, name)
         self._name = name
-        self._words = {slot: (tuple(entry.words), entry.category) for slot, entry in read.slots.items()}
-        self._words |= {pronoun: ((pronoun,), category) for pronoun, category in read.pronouns.items()}
-        for slot, (words, _) in self._words.items():
-            if not words:
-                raise StorytellerError(f"{name}: slots.{slot} has no words")
-            bad = [word for word in words if not word.strip() or words.count(word) > 1]
-            if bad:
-                raise StorytellerError(
-                    f"{name}: slots.{slot} has a word that is empty or stands there twice: {bad[0]!r}"
-                )
+        self._words: dict[str, Words] = {}
         self._phrases: dict[str, Choice] = {}
-        phrases: dict[str, Choice] = {}
+        for slot, entry in read.slots.items():
+            if not entry.words and not entry.forms:
+                raise StorytellerError(f"{name}: slots.{slot} has no words")
+            for given in (entry.words, entry.forms):
+                bad = [word for word in given if not word.strip() or given.count(word) > 1]
+                if bad:
+                    raise StorytellerError(
+                        f"{name}: slots.{slot} has a word that is empty or stands there twice: {bad[0]!r}"
+                    )
+            # A form may hold the slots of plain words that stand before its own.
+            forms = tuple(self._form(form, f"{name}: slots.{slot}") for form in entry.forms)
+            self._words[slot] = Words(tuple(entry.words), entry.category, forms=forms)
+        self._words |= {pronoun: Words((pronoun,), category) for pronoun, category in read.pronouns.items()}
         for slot, phrase in read.phrases.items():
             if slot in self._words or not phrase.phrases:
                 raise StorytellerError(f"{name}: phrases.{slot} is empty or has the name of a slot")
-            # The phrases are parsed while none is known yet, so that none can hold another.
+            # A phrase may hold those that stand before it, so that none can hold itself.
             branches = tuple(parse_template(text, self, f"{name}: phrases.{slot}") for text in phrase.phrases)
-            phrases[slot] = Choice(branches, tuple(phrase.kinds))
-        self._phrases = phrases
+            self._phrases[slot] = Choice(branches, tuple(phrase.kinds))
+
+    def _form(self, text: str, where: str) -> tuple[Node, ...]:
+        nodes = parse_template(text, self, where)
+        if re.search(r"\[|\{[^}]*:", text):
+            raise StorytellerError(f"{where}: {text!r}: a form is inside an entity and can hold no other")
+        return nodes
 
     def node(self, slot: str) -> Node:
         """What `{slot}` draws from.
@@ -167,14 +204,14 @@ class Vocabulary:
             return self._phrases[name]
         if name not in self._words:
             raise StorytellerError(f"nothing to fill {{{slot}}} with; {self._name} has {sorted(self._words)}")
-        words, category = self._words[name]
-        if category is None:
+        words = self._words[name]
+        if words.category is None:
             if role or before:
                 raise StorytellerError(f"{{{slot}}} needs no role and no determiner: its words are no entities")
-            return Words(words)
+            return words
         if not role:
             raise StorytellerError(f"{{{slot}}} needs a role, as in {{{name}:Target}}")
-        return Words(words, category, named(EntityRole, role), tuple(before.split("/")) if before else ())
+        return replace(words, role=named(EntityRole, role), determiners=tuple(before.split("/")) if before else ())
 
 
 def parse_template(text: str, vocabulary: Vocabulary, where: str) -> tuple[Node, ...]:
@@ -220,8 +257,10 @@ def parse_templates(content: bytes, vocabulary: Vocabulary, name: str) -> list[T
     templates: list[Template] = []
     texts: set[str] = set()
     numbers: dict[str, int] = {}
-    for index, group in enumerate(_decode(content, _TemplateFile, name).templates):
-        where = f"{name}: templates[{index}]"
+    read = _decode(content, _TemplateFile, name)
+    framed = [group for frames in read.frames for group in _framed(frames)]
+    for index, group in enumerate([*read.templates, *framed]):
+        where = f"{name}: templates[{index}]" if index < len(read.templates) else f"{name}: frames"
         if not group.kinds or len(set(group.kinds)) < len(group.kinds):
             raise StorytellerError(f"{where}: kinds is empty or names one twice: {[str(kind) for kind in group.kinds]}")
         for text in group.texts:
@@ -238,6 +277,13 @@ def parse_templates(content: bytes, vocabulary: Vocabulary, name: str) -> list[T
             if f"{kind}.{register}" not in numbers:
                 raise StorytellerError(f"{name}: no template with the primary kind {kind} in the register {register}")
     return templates
+
+
+def _framed(frames: _Frames) -> Iterator[_Group]:
+    """The frames with the clause of each kind in the place of `{main}`."""
+    for kind, clause in frames.clauses.items():
+        texts = [text.replace("{main}", f"{{{clause.phrase}}}") for text in frames.texts]
+        yield _Group(kinds=[kind], register=frames.register, texts=texts, action=clause.action)
 
 
 def load_templates() -> list[Template]:
