@@ -53,6 +53,8 @@ def test_label_weights_are_inverse_frequencies_up_to_the_cap() -> None:
     assert weights[1:4].tolist() == pytest.approx([100 / 15] * 3)
     assert weights[4:].tolist() == [MAX_LABEL_WEIGHT] * 11
     assert label_weights([np.array([0] * 999 + [1])])[1].item() == MAX_LABEL_WEIGHT
+    assert label_weights(labels, 0.5).tolist() == pytest.approx(weights.sqrt().tolist())
+    assert label_weights(labels, 0.0).tolist() == [1.0] * len(weights)
 
 
 def test_open_labels_add_their_probabilities() -> None:

@@ -17,8 +17,11 @@ from storyteller_trainer.events.data.encoding import Batch
 MAX_LABEL_WEIGHT = 10.0
 
 
-def label_weights(labels: Iterable[NDArray[np.int64]]) -> Tensor:
+def label_weights(labels: Iterable[NDArray[np.int64]], power: float = 1.0) -> Tensor:
     """Inverse class frequency of each BIO label: `min(N / (L * count), 10)`, N being the number of labelled tokens.
+
+    Args:
+        power: what the frequencies are raised to; 0 gives every label the weight 1.
 
     A label that never occurs gets the largest weight, which then meets no token.
 
@@ -29,7 +32,8 @@ def label_weights(labels: Iterable[NDArray[np.int64]]) -> Tensor:
     for row in labels:
         counts += np.bincount(row[row != IGNORE_INDEX], minlength=len(BIO_LABELS))
     weights = counts.sum() / (len(BIO_LABELS) * np.maximum(counts, 1))
-    return torch.tensor(np.minimum(np.where(counts > 0, weights, np.inf), MAX_LABEL_WEIGHT), dtype=torch.float32)
+    capped = np.minimum(np.where(counts > 0, weights, np.inf), MAX_LABEL_WEIGHT)
+    return torch.tensor(capped**power, dtype=torch.float32)
 
 
 def event_loss(logits: Tensor, kinds: Tensor, sentences: Tensor | None = None) -> Tensor:

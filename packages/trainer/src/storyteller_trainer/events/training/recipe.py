@@ -71,6 +71,11 @@ class Recipe:
     #: The event loss has 1.
     ner_weight: float = step(1.0, "--ner-weight", ABOVE_0, "Weight of the entity loss in the joint task.")
 
+    #: 1 for weights of the inverse frequency, at most 10; 0 for labels that all count the same.
+    label_weighting: float = step(
+        1.0, "--label-weighting", UP_TO_1, "Power of the inverse frequency by which entity labels weigh."
+    )
+
     def __post_init__(self) -> None:
         check_values(self)
 
@@ -93,8 +98,9 @@ class Recipe:
 #: What an encoder needs that differs from the defaults. MiniLM has a sixth of the weights of a base-size encoder and
 #: learns at a tenfold rate; at 2e-5 it is still far from done after the time that two cores have. Its heads learn
 #: faster still: they then fit the encoder as it was pre-trained instead of bending it to random heads, which
-#: sentences of unseen skeletons gain by (docs/events.md).
-RECIPES: dict[str, Recipe] = {"minilm": Recipe(learning_rate=2e-4, head_rate=50.0, epochs=3)}
+#: sentences of unseen skeletons gain by, and rare labels weigh no more than others, by which entities of real text gain
+#: (docs/events.md).
+RECIPES: dict[str, Recipe] = {"minilm": Recipe(learning_rate=2e-4, head_rate=50.0, epochs=3, label_weighting=0.0)}
 
 
 def recipe_for(encoder: str) -> Recipe:

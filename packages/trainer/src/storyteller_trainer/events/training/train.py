@@ -119,7 +119,7 @@ class Trainer:
         torch.manual_seed(event_epoch_seed(recipe.seed, 0))
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         self.model = build_model(task, encoder.model).to(device)
-        self.label_weights = label_weights(item.labels for item in data.train).to(device)
+        self.label_weights = label_weights((item.labels for item in data.train), recipe.label_weighting).to(device)
         self.optimizer = _adamw(self.model, recipe, device)
         self.train_state = TrainState()
         self._lengths = [len(item.ids) for item in data.train]
