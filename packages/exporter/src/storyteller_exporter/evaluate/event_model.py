@@ -36,7 +36,7 @@ BATCH = 32
 TASKS = {"event": ["event"], "ner": ["ner"], "joint": ["event", "ner"]}
 
 
-class Source(NamedTuple):
+class ClassifierSource(NamedTuple):
     """Where one of the models comes from."""
 
     #: The run, or the file.
@@ -55,7 +55,7 @@ class EventModel:
     def __init__(
         self,
         facts: EventModelFacts,
-        sources: Sequence[Source],
+        sources: Sequence[ClassifierSource],
         learned: str | None,
         run: Callable[[EvaluationSet], PredictedSet],
     ) -> None:
@@ -109,7 +109,7 @@ def of_runs(runs: Sequence[EventCheckpoint]) -> EventModel:
     """Some runs, as one model."""
     about = [run.metadata for run in runs]
     sources = [
-        Source(str(run.folder), run.metadata.task, source_notes(run.metadata), run.folder, run.metadata) for run in runs
+        ClassifierSource(str(run.folder), run.metadata.task, source_notes(run.metadata), run.folder, run.metadata) for run in runs
     ]
     facts = EventModelFacts(
         file=" and ".join(str(run.folder) for run in runs),
@@ -132,7 +132,7 @@ def _of_files(folder: Path, runs: Sequence[Path]) -> EventModel:
             places = [*runs, *places_of_event_runs()]
             run = run_with(notes | {"task": file.task}, places, EventMetadata, _notes_and_task)
         metadata = None if run is None else read_metadata(run / BEST, EventMetadata)
-        sources.append(Source(file.file, file.task, notes, run, metadata))
+        sources.append(ClassifierSource(file.file, file.task, notes, run, metadata))
     facts = EventModelFacts(
         file=str(folder),
         form="onnx",
@@ -148,7 +148,7 @@ def _notes_and_task(about: EventMetadata) -> dict[str, str]:
     return source_notes(about) | {"task": about.task.value}
 
 
-def _told(sources: Sequence[Source]) -> dict[str, dict[str, str]]:
+def _told(sources: Sequence[ClassifierSource]) -> dict[str, dict[str, str]]:
     return {
         one.task: {key.removeprefix(metadata_props.PREFIX): value for key, value in one.notes.items()}
         for one in sources

@@ -22,7 +22,7 @@ from storyteller_trainer.reading.jsonl import sha256
 from storyteller_trainer.runs.history import HistoryRow
 
 from storyteller_exporter.evaluate.classifier_evaluation import PredictedSet
-from storyteller_exporter.evaluate.event_model import EventModel, Source
+from storyteller_exporter.evaluate.event_model import EventModel, ClassifierSource
 from storyteller_exporter.evaluate.sets import TITLES, EvaluationSet, evenly, in_convention
 from storyteller_exporter.events.file_metadata import SEED, SPLIT
 from storyteller_exporter.onnx import metadata_props
@@ -169,7 +169,7 @@ def _score(sums: Doubles) -> Doubles:
 # --- which sentences none of the models was trained on -----------------------------------------------------------
 
 
-def _of_file(place: Path, sources: Sequence[Source]) -> tuple[list[EvaluationSet], list[str]]:
+def _of_file(place: Path, sources: Sequence[ClassifierSource]) -> tuple[list[EvaluationSet], list[str]]:
     """A file's sentences but for those that a model was trained on."""
     data = load_events(place)
     kept = {id(example) for example in data.examples}
@@ -190,7 +190,7 @@ def _of_file(place: Path, sources: Sequence[Source]) -> tuple[list[EvaluationSet
     return [EvaluationSet(place.stem, str(place), _some(examples))], list(dict.fromkeys(notices))
 
 
-def _of_runs(sources: Sequence[Source]) -> tuple[list[EvaluationSet], list[str]]:
+def _of_runs(sources: Sequence[ClassifierSource]) -> tuple[list[EvaluationSet], list[str]]:
     """What the first run that is at hand held out, but for what another was trained on, as far as that can be told."""
     owner = next((one for one in sources if one.folder is not None and _held_out(one)), None)
     if owner is None:
@@ -221,7 +221,7 @@ def _of_runs(sources: Sequence[Source]) -> tuple[list[EvaluationSet], list[str]]
     return [one for one in sets if one.examples], list(dict.fromkeys(notices))
 
 
-def _held_out(one: Source) -> list[EvaluationSet]:
+def _held_out(one: ClassifierSource) -> list[EvaluationSet]:
     """The sets in a run's folder, as far as they are what the run held out."""
     sets = []
     for part, name in HELD_OUT.items():
