@@ -32,6 +32,28 @@ def test_nothing_goes_wrong_and_nothing_runs_out_of_the_page(tab: Page, page: Pa
     assert background == ("rgb(22, 22, 26)" if dark else "rgb(251, 250, 248)")
 
 
+@pytest.mark.parametrize(("width", "dark"), SIZES)
+def test_the_page_of_event_runs_fits_and_its_charts_are_drawn(
+    tab: Page, events_page: Path, width: int, dark: bool
+) -> None:
+    tab.errors.clear()
+    tab.open(events_page, width=width, dark=dark)
+    tab.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.errors == []
+    found = tab.run(
+        """[...document.querySelectorAll("figure svg")].map((svg) => {
+          const seen = [...svg.querySelectorAll("path, use, line")].filter((e) => e.getBoundingClientRect().width > 0);
+          return [svg.getBoundingClientRect().width, seen.length];
+        })"""
+    )
+    assert len(found) >= 7
+    assert min(wide for wide, _ in found) > 250
+    assert min(drawn for _, drawn in found) > 5
+    right = tab.run("Math.max(...[...document.querySelectorAll('mark')].map((e) => e.getBoundingClientRect().right))")
+    assert 0 < right <= width
+
+
 @pytest.mark.parametrize("width", [400, 1400])
 def test_what_stands_above_a_wide_table_can_be_read_without_moving_it(tab: Page, page: Path, width: int) -> None:
     tab.open(page, width=width)
