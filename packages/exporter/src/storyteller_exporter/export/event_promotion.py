@@ -25,7 +25,7 @@ FILES = {
     "event_classifier": (EVENT.file_name, NER.file_name, TOKENIZER),
     "joint_classifier": (JOINT.file_name, TOKENIZER),
 }
-#: Sentences of a set that an export looks at before it replaces files: some seconds for MiniLM.
+#: Sentences of a set that an export looks at before it replaces files: enough for a warning, and quick.
 QUICK = 200
 
 

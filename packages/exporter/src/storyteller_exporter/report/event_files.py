@@ -21,9 +21,9 @@ from storyteller_exporter.report.exported_files import IsOwn, latency_line, veri
 
 #: Where exported event models lie in the folder of the models.
 FOLDERS = ("event_classifier", "joint_classifier", "int8/event_classifier", "int8/joint_classifier")
-#: Sentences that are timed, padded and not: ten seconds of one core for MiniLM.
+#: Sentences that are timed, padded and not, as many as `evaluate-classifier` times.
 TIMED = 200
-#: Sentences of a set on which the engine's files are compared with the runs: ten seconds of one core for MiniLM.
+#: Sentences of a set on which the engine's files are compared with the runs: a page has to be quick.
 QUICK = 200
 
 
