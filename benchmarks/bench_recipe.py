@@ -45,11 +45,12 @@ RESULTS = ARTIFACTS / "bench_recipe.json"
 #: Ingredient to the values of a recipe that it consists of. Taken away, they are the reference's; added, the default's.
 INGREDIENTS: dict[str, tuple[str, ...]] = {
     "muon": ("optimizer", "learning_rate"),
+    "step units": ("step_units",),
     "augment": ("augment",),
     "expected labels": ("expected_labels",),
     "averaging": ("averaging",),
     "auxiliary": ("auxiliary",),
-    "schedule": ("schedule", "epochs", "patience"),
+    "schedule": ("schedule", "warmup", "epochs", "patience", "batch_size"),
     "dropout": ("dropout",),
 }
 

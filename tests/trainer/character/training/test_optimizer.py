@@ -82,6 +82,29 @@ def test_orthogonal_keeps_the_shape_and_evens_the_singular_values(shape: tuple[i
     assert float(values.max()) < 1.3
 
 
+def test_columns_without_gradient_do_not_change_what_the_others_receive() -> None:
+    """Inputs that are never filled: their weights only decay, and the rest move as they would without them."""
+    gradient = torch.randn(24, 40, generator=torch.Generator().manual_seed(0))
+    gradient[:, ::3] = 0
+    filled = gradient.any(dim=0)
+    whole, part = nn.Linear(40, 24, bias=False), nn.Linear(int(filled.sum()), 24, bias=False)
+    before = whole.weight.detach().clone()
+    part.weight = nn.Parameter(before[:, filled].clone())
+    for model, of_model in ((whole, gradient), (part, gradient[:, filled])):
+        model.weight.grad = of_model.clone()
+        Muon(model.named_parameters(), 0.1, weight_decay=0.5).step(1.0)
+    assert torch.allclose(whole.weight[:, filled], part.weight, atol=1e-6)
+    assert torch.allclose(whole.weight[:, ~filled], before[:, ~filled] * (1 - 0.1 * 0.5))
+
+
+def test_without_any_gradient_only_the_decay_is_left() -> None:
+    model = nn.Linear(5, 4, bias=False)
+    before = model.weight.detach().clone()
+    model.weight.grad = torch.zeros(4, 5)
+    Muon(model.named_parameters(), 0.1, weight_decay=0.5).step(1.0)
+    assert torch.allclose(model.weight, before * (1 - 0.1 * 0.5))
+
+
 def test_a_tall_matrix_moves_further() -> None:
     """By the square root of rows to columns, so that what each output receives is the same."""
     moved = {}

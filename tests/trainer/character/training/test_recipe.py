@@ -24,6 +24,7 @@ def test_the_reference_recipe() -> None:
         "warmup": 0.05,
         "dropout": 0.3,
         "standardize": False,
+        "step_units": False,
         "augment": False,
         "expected_labels": False,
         "averaging": 0.0,

@@ -12,7 +12,7 @@ import torch
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.batches import Batch, ResidentSource
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
-from storyteller_trainer.character.training import train
+from storyteller_trainer.character.training import optimizer, train
 from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import RECIPES
 from storyteller_trainer.character.training.train import Trainer, TrainState
@@ -308,12 +308,20 @@ class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch an
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("preset", sorted(RECIPES))
-@pytest.mark.parametrize(("waits", "expected"), [(False, [1, 2, 3, 4]), (True, [0, 0, 0, 0])])
+@pytest.mark.parametrize(
+    ("preset", "waits", "expected"),
+    [
+        # Muon asks for the filled columns of each of the seven hidden matrices.
+        ("default", False, [8, 16, 24, 32]),
+        ("reference", False, [1, 2, 3, 4]),
+        *((preset, True, [0, 0, 0, 0]) for preset in RECIPES),
+    ],
+)
 def test_a_device_is_asked_for_nothing_inside_an_epoch(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, preset: str, waits: bool, expected: list[int]
 ) -> None:
-    monkeypatch.setattr(train, "waits_to_be_asked", lambda device: waits)
+    for module in (train, optimizer):
+        monkeypatch.setattr(module, "waits_to_be_asked", lambda device: waits)
     learner = trainer(preset)
     found = []
     with Questions() as questions:
@@ -324,7 +332,8 @@ def test_a_device_is_asked_for_nothing_inside_an_epoch(
 def test_a_device_tells_the_first_fault_at_the_end_of_the_epoch(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "waits_to_be_asked", lambda device: True)
+    for module in (train, optimizer):
+        monkeypatch.setattr(module, "waits_to_be_asked", lambda device: True)
     learner = trainer()
     learner.run_epoch()
     before = weights(learner)

@@ -50,6 +50,15 @@ def describe_device(device: torch.device) -> str:
     return f"Training on {device}"
 
 
+def waits_to_be_asked(device: torch.device) -> bool:
+    """Whether the host has to wait, when it asks for a value, until the device has done all it was given before.
+
+    A step of a small network takes a device less time than the host needs to give it the next one, so the loop asks for
+    nothing before the end of an epoch there.
+    """
+    return device.type != "cpu"
+
+
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
     """Makes arithmetic on the CPU take numbers below 1.2e-38, float32's smallest normal one, for 0 (also a decorator).

@@ -3,7 +3,8 @@
 The label rules of the engine's generator read a scenario sparingly (docs/recipe.md quotes them). So within a batch
 
 - the emotional states are dealt out anew together with the dominant emotion, the one label that reads them, and the
-  eight primaries inside each are permuted: the label follows the intensity it points at;
+  eight primaries inside each are permuted: the label follows the intensity it points at. States are drawn the more
+  often the less their highest intensity leads, for in close ones there is more to learn;
 - what no rule reads is dealt out anew: the relation to oneself, the kind of scene and its cast, the confidence and the
   targets of the event, and all of the relations but `trust_benevolence`.
 
@@ -21,6 +22,8 @@ from torch import Tensor
 
 _EMOTIONS = FEATURES["emotional_state"]
 _INTENSITY = _EMOTIONS.within_slot("intensity").start
+#: A state whose highest intensity leads by this is dealt half as often as one whose two highest are equal.
+_EASY_LEAD = 0.02
 _DOMINANT = PREDICTIONS.span("thought.dominant_emotion_index").start
 
 
@@ -72,13 +75,13 @@ def _order(features: Tensor) -> Tensor:
 
 def _emotions(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Emotional states [batch, 48] and the dominant emotion [batch] of each."""
-    order = _order(features)
-    states = features[order, _EMOTIONS.span].view(len(features), _EMOTIONS.slots, _EMOTIONS.per_slot)
-    dominant = labels[order, _DOMINANT].long()
+    states = features[:, _EMOTIONS.span].view(len(features), _EMOTIONS.slots, _EMOTIONS.per_slot)
+    highest = states[:, :, _INTENSITY].topk(2, dim=1).values
+    lead = highest[:, 0] - highest[:, 1]
+    order = torch.multinomial(1 / (lead + _EASY_LEAD), len(lead), replacement=True)
+    states, dominant = states[order], labels[order, _DOMINANT].long()
     source = torch.rand(states.shape[:2], device=states.device).argsort(dim=1)
     # Of several that are the highest the last one counts, which a permutation would not keep.
-    intensities = states[:, :, _INTENSITY]
-    tied = (intensities == intensities.amax(dim=1, keepdim=True)).sum(dim=1) > 1
-    source = torch.where(tied[:, None], torch.arange(_EMOTIONS.slots, device=source.device), source)
+    source = torch.where((lead[order] == 0)[:, None], torch.arange(_EMOTIONS.slots, device=source.device), source)
     permuted = states.gather(1, source[:, :, None].expand_as(states))
     return permuted.flatten(1), (source == dominant[:, None]).int().argmax(dim=1).to(labels.dtype)

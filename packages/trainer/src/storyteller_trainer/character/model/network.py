@@ -42,6 +42,11 @@ class CharacterModel(nn.Module):
             }
         )
 
+    @property
+    def first_layer(self) -> nn.Linear:
+        """What reads the inputs."""
+        return cast(nn.Linear, self.trunk[0])
+
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Head name to raw outputs [batch, size of the head], from features [batch, inputs] float32.
 

@@ -35,6 +35,13 @@ LOWERED_BY = (0.05, 0.15)
 SHIFT_ABOVE = 0.15
 SHIFT_PROBABILITY = 0.2
 
+#: A thought is at the first of these levels whose bound the axis self_awareness lies above, else Defended.
+AWARENESS_ABOVE: dict[AwarenessLevel, float] = {
+    AwarenessLevel.ARTICULATE: 0.7,
+    AwarenessLevel.RECOGNIZABLE: 0.5,
+    AwarenessLevel.PRECONSCIOUS: 0.3,
+}
+
 HIGH_TENSION = 0.7
 LOW_TENSION = 0.3
 
@@ -195,9 +202,8 @@ def conditionals(features: Float32, axes: Mapping[str, Float32]) -> Conditionals
 
 def _thought(self_awareness: Float32) -> Int:
     """The position [n] of the AwarenessLevel of a thought."""
-    levels = [AwarenessLevel.ARTICULATE, AwarenessLevel.RECOGNIZABLE, AwarenessLevel.PRECONSCIOUS]
-    above = [self_awareness > 0.7, self_awareness > 0.5, self_awareness > 0.3]
-    return np.select(above, [level.position for level in levels], AwarenessLevel.DEFENDED.position)
+    above = [self_awareness > bound for bound in AWARENESS_ABOVE.values()]
+    return np.select(above, [level.position for level in AWARENESS_ABOVE], AwarenessLevel.DEFENDED.position)
 
 
 def _row(columns: type[C], values: Mapping[C, float]) -> Float64:

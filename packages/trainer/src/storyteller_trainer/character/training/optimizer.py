@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from storyteller_trainer.runs.device import waits_to_be_asked
+
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 #: A plateau ends when the loss falls below this share of its best.
 _PLATEAU_SHARE = 1 - 1e-4
@@ -97,13 +99,29 @@ class Muon:
             if matrix.grad is None:
                 raise ValueError(f"{name} has no gradient")
             momentum = self._momentum[name].lerp_(matrix.grad, 1 - _MOMENTUM)
-            update = orthogonal(matrix.grad.lerp(momentum, _MOMENTUM))
+            update = _orthogonal_columns(matrix.grad.lerp(momentum, _MOMENTUM))
             rows, columns = matrix.shape
             matrix.mul_(1 - rate * self._weight_decay).sub_(update, alpha=rate * max(1, rows / columns) ** 0.5)
 
     def tensors(self) -> dict[str, Tensor]:
         """The state by name: `<parameter>.momentum`."""
         return {f"{name}.momentum": state for name, state in self._momentum.items()}
+
+
+def _orthogonal_columns(matrix: Tensor) -> Tensor:
+    """The same as `orthogonal`, in less time where columns are 0: they stay 0, and the rest do not depend on them.
+
+    Of the inputs a third are never filled, and what reads them has no gradient. Not on a device, which would have to be
+    asked for the columns.
+    """
+    if waits_to_be_asked(matrix.device):
+        return orthogonal(matrix)
+    filled = matrix.any(dim=0)
+    if filled.all():
+        return orthogonal(matrix)
+    update = torch.zeros_like(matrix)
+    update[:, filled] = orthogonal(matrix[:, filled])
+    return update
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -93,6 +93,14 @@ class Recipe:
     #: Epochs without a better validation loss, by 0.01 % of it, that are not yet a plateau.
     lr_patience: int = step(5, "--lr-patience", AT_LEAST_0, "Epochs without improvement that are not yet a plateau.")
 
+    #: Units of the first layer begin as steps at the bounds of the label rules (first_weights.py).
+    step_units: bool = learning(
+        False,
+        "--step-units",
+        SWITCH,
+        "Begin with first-layer units that are steps at the bounds of the engine's rules.",
+    )
+
     #: Probability with which a unit of the trunk's first two layers is left out.
     dropout: float = learning(0.3, "--dropout", BELOW_1, "Share of the trunk's units that a step leaves out.")
 
@@ -162,16 +170,20 @@ _WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight"
 #: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(
-        epochs=40,
+        epochs=60,
+        batch_size=512,
         optimizer="muon",
-        learning_rate=3e-3,
+        learning_rate=6e-3,
+        muon_learning_rate=0.02,
         schedule="linear",
+        warmup=0.01,
+        step_units=True,
         dropout=0.0,
         augment=True,
         expected_labels=True,
         averaging=0.99,
         auxiliary=1.0,
-        patience=40,
+        patience=60,
     ),
     "reference": Recipe(),
 }

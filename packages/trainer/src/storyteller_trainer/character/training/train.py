@@ -26,10 +26,12 @@ from storyteller_trainer.character.model.checkpoint import STATE_PREFIX
 from storyteller_trainer.character.model.losses import TERMS, loss_terms
 from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model.network import CharacterModel
+from storyteller_trainer.character.training.first_weights import begin_with_steps
 from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.runs import distributed
+from storyteller_trainer.runs.device import waits_to_be_asked
 from storyteller_trainer.runs.history import Losses
 from storyteller_trainer.runs.seeds import character_epoch_seed
 
@@ -86,15 +88,6 @@ class TrainState(msgspec.Struct, kw_only=True):
             self.best_loss, self.best_epoch = loss, self.epoch
 
 
-def waits_to_be_asked(device: torch.device) -> bool:
-    """Whether the host has to wait, when it asks for a value, until the device has done all it was given before.
-
-    A step of this network takes a device less time than the host needs to give it the next one, so the loop asks for
-    nothing before the end of an epoch there.
-    """
-    return device.type != "cpu"
-
-
 class Trainer:
     """Trains one network by one recipe on the two sides of a split."""
 
@@ -108,7 +101,10 @@ class Trainer:
         self._in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
-        self.network = TrainingNetwork(recipe.dropout).to(self._device)
+        self.network = TrainingNetwork(recipe.dropout)
+        if recipe.step_units:
+            begin_with_steps(self.network.model.first_layer)
+        self.network.to(self._device)
         #: How the network in training sees its inputs.
         self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
         self._average = Average(self.network.model, recipe.averaging)
