@@ -49,6 +49,14 @@ class Case:
     run: Callable[[], Outcome]
 
 
+class Seeded(random.Random):
+    """Chances that know their seed, for what comes in turn."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class TooLongError(BaseException):
     """No `Exception`, which a command would turn into a message of its own and an exit code."""
 
@@ -116,7 +124,7 @@ def apart(function: Callable[[], Outcome], seconds: float) -> Outcome:
     return Outcome(**json.loads(found))
 
 
-def fuzz(description: str, make: Callable[[random.Random], Case], count: int) -> int:
+def fuzz(description: str, make: Callable[[Seeded], Case], count: int) -> int:
     """Tries as many mutated inputs as asked for; 1 when one of them showed a fault.
 
     Args:
@@ -133,7 +141,7 @@ def fuzz(description: str, make: Callable[[random.Random], Case], count: int) ->
         if time.monotonic() - begin > options.seconds:
             click.echo(f"stopped after {options.seconds:g} s")
             break
-        case = make(random.Random(seed))
+        case = make(Seeded(seed))
         start = time.monotonic()
         try:
             outcome = case.run()
