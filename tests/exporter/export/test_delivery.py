@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from failing_disk import refuse_links, refuse_new_files, refuse_renames
 from storyteller_exporter.checks.verification_report import PYTORCH, Change, Difference, Status, Verification
-from storyteller_exporter.export.delivery import FAILED, deliver, replace_all, staging
+from storyteller_exporter.export.delivery import FAILED, MANIFEST, alone, deliver, replace_all, staging
 from storyteller_schema.common.errors import StorytellerError
 
 NAMES = ["a.onnx", "b.onnx", "c.json"]
@@ -123,6 +124,29 @@ def test_all_or_none(
         assert str(caught.value) == "models/b.onnx: cannot be replaced: Input/output error; nothing was"
 
 
+def test_files_of_two_commands_are_never_mixed(folder: Path) -> None:
+    """The second waits, by a real lock, until the first is done; a lock file that a kill has left stops nobody."""
+    (folder / ".export.lock").touch()
+
+    def second() -> None:
+        with staging(folder) as stage:
+            (stage / "b.onnx").write_text("of the second")
+            (stage / "a.onnx").write_text("of the second")
+            with alone(folder):
+                replace_all(stage, folder)
+
+    other = threading.Thread(target=second)
+    with alone(folder):
+        other.start()
+        other.join(0.2)
+        assert contents(folder).items() >= {"a.onnx": "old a.onnx", "b.onnx": "old b.onnx"}.items()
+        (folder / "a.onnx").write_text("of the first")
+        other.join(0.2)
+        (folder / "b.onnx").write_text("of the first")
+    other.join(60)
+    assert contents(folder) == OLD | {"a.onnx": "of the second", "b.onnx": "of the second"}
+
+
 def test_a_folder_in_the_place_of_a_file(folder: Path) -> None:
     (folder / "c.json").unlink()
     (folder / "c.json").mkdir()
@@ -168,6 +192,12 @@ def test_good_files_come_with_their_report_and_clear_an_earlier_failure(folder: 
     assert '"verdict": "passed"' in found.pop("verification.json")
     assert found == NEW
     assert not (folder / FAILED).exists()
+
+
+def test_no_manifest_of_a_promotion_stays_beside_an_export(folder: Path) -> None:
+    (folder / MANIFEST).write_text("of the files before")
+    send(folder, report(Status.UNJUDGED), allow_unjudged=True)
+    assert not (folder / MANIFEST).exists()
 
 
 def test_bad_files_are_kept_aside_with_every_reason(folder: Path) -> None:

@@ -101,6 +101,24 @@ def test_a_better_one_replaces_a_worse_one_which_is_kept_and_comes_back(
     assert json.loads((models / "manifest.json").read_text())["files"][NAME] == sha256(good)
 
 
+def test_what_was_replaced_meanwhile_is_not_replaced_unseen(
+    good: Path, spoiled: Path, trained: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(spoiled, models / NAME)
+    compare = CharacterCandidate.compare
+
+    def compare_while_another_exports(self: CharacterCandidate, stage: Path) -> object:
+        found = compare(self, stage)
+        shutil.copy(good, models / NAME)
+        return found
+
+    monkeypatch.setattr(CharacterCandidate, "compare", compare_while_another_exports)
+    with pytest.raises(StorytellerError, match="another command has replaced the model meanwhile; start again"):
+        promoted(good, models, checkpoint=trained)
+    assert sha256(models / NAME) == sha256(good)
+    assert {path.name for path in models.iterdir()} == {NAME}
+
+
 def test_a_worse_one_changes_nothing(good: Path, spoiled: Path, trained: Path, sample: Path, models: Path) -> None:
     shutil.copy(good, models / NAME)
     result = run_command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,10 @@ from storyteller_exporter.verify.verification import REPORT_NAME, report_text
 
 #: Where files that failed their checks are kept, in the folder that they were meant for.
 FAILED = "failed-export"
+#: What was promoted, in the folder of the files.
+MANIFEST = "manifest.json"
+#: Held by who replaces files in a folder. The folder itself is held by a training as long as that goes on (claim.py).
+_LOCK = ".export.lock"
 #: In its place until the checks are done, under a temporary name.
 _STAGE = "export"
 
@@ -54,7 +59,10 @@ def deliver(stage: Path, folder: Path, reports: Sequence[Verification], *, allow
     with naming_what_failed(folder):  # the stage is none of the user's
         (stage / REPORT_NAME).write_text(report_text(reports), encoding="utf-8")
     if verdict is Verdict.PASSED or (verdict is Verdict.UNJUDGED and allow_unjudged):
-        replace_all(stage, folder)
+        with alone(folder):
+            replace_all(stage, folder)
+            # What lies here now is an export that nobody has promoted.
+            (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder / FAILED, ignore_errors=True)
         return
     kept = folder / FAILED
@@ -66,6 +74,35 @@ def deliver(stage: Path, folder: Path, reports: Sequence[Verification], *, allow
         f"{folder}: nothing was replaced: the export {outcome}; it lies in {kept}:",
         details=[f"  {Path(report.file).name}: {problem}" for report in reports for problem in report.problems()],
     )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits until no other command replaces files in this folder, which takes moments: files of two are never mixed.
+
+    Raises:
+        StorytellerError: the folder cannot be written to.
+    """
+    place = folder / _LOCK
+    with naming_what_failed(folder):
+        lock = _locked(place)
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _locked(place: Path) -> int:
+    """The open descriptor of a lock file, of which only one process at a time has the lock."""
+    while True:
+        descriptor = os.open(place, os.O_CREAT | os.O_RDWR, 0o666)
+        with suppress(OSError):  # no locks here, as on some network file systems, where nobody waits
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), place.stat()):
+                return descriptor
+        os.close(descriptor)  # who had the lock has removed the file
 
 
 def replace_all(stage: Path, folder: Path) -> None:

@@ -18,13 +18,11 @@ from storyteller_trainer.reading.jsonl import sha256
 
 from storyteller_exporter.checks.verification_report import Verification
 from storyteller_exporter.export.candidate import Candidate, unfinished
-from storyteller_exporter.export.delivery import replace_all, staging
+from storyteller_exporter.export.delivery import MANIFEST, alone, replace_all, staging
 from storyteller_exporter.report.comparison import Comparison
 from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
 from storyteller_exporter.verify.verification import REPORT_NAME, write_report
 
-#: What was promoted, beside the files.
-MANIFEST = "manifest.json"
 #: The folder, inside that of the files, of what was replaced.
 PREVIOUS = "previous"
 #: What goes with the files of every model.
@@ -60,7 +58,8 @@ def promote(candidate: Candidate, margin: float = MARGIN) -> Promotion:
         margin: the deciding figure may be worse by this much, at the worse end of the difference's interval.
 
     Raises:
-        StorytellerError: the candidate cannot be read, exported or compared, or a file cannot be written.
+        StorytellerError: the candidate cannot be read, exported or compared, what it was compared with has been
+            replaced meanwhile, or a file cannot be written.
     """
     folder, names = candidate.folder, candidate.files
     reasons = unfinished(candidate.runs())
@@ -90,8 +89,11 @@ def promote(candidate: Candidate, margin: float = MARGIN) -> Promotion:
         write_report(verifications, stage / REPORT_NAME)
         (stage / MODEL_CARD).write_text(model_card([_card(one, stage) for one in verifications]), encoding="utf-8")
         (stage / MANIFEST).write_text(_manifest(found, stage), encoding="utf-8")
-        _keep(folder, names)
-        replace_all(stage, folder)
+        with alone(folder):
+            if _hashes(folder, names) != before:
+                raise StorytellerError(f"{folder}: another command has replaced the model meanwhile; start again")
+            _keep(folder, names)
+            replace_all(stage, folder)
     return found
 
 
@@ -108,16 +110,17 @@ def rollback(folder: Path, names: Sequence[str]) -> Promotion:
     missing = [name for name in names if not (kept / name).is_file()]
     if missing:
         raise StorytellerError(f"{kept}: holds no {missing[0]}: nothing was promoted over another file here")
-    found, told = _hashes(kept, names), _told(kept / MANIFEST)
-    for name, digest in found.items():
-        if told.get(name, digest) != digest:
-            raise StorytellerError(f"{kept / name}: its SHA-256 is {digest}, and {MANIFEST} says {told[name]}")
-    before = _hashes(folder, names)
-    with staging(folder) as stage:
-        _copy(kept, stage, (*names, *COMPANIONS))
-        _keep(folder, names)
-        _clear(folder, stage, names)
-        replace_all(stage, folder)
+    with alone(folder):
+        found, told = _hashes(kept, names), _told(kept / MANIFEST)
+        for name, digest in found.items():
+            if told.get(name, digest) != digest:
+                raise StorytellerError(f"{kept / name}: its SHA-256 is {digest}, and {MANIFEST} says {told[name]}")
+        before = _hashes(folder, names)
+        with staging(folder) as stage:
+            _copy(kept, stage, (*names, *COMPANIONS))
+            _keep(folder, names)
+            _clear(folder, stage, names)
+            replace_all(stage, folder)
     return Promotion(
         promoted=True,
         reasons=["what was there before the last promotion is back"],
