@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from rust_engine import EngineError
+from storyteller_exporter.export.character import export_character
 from storyteller_schema.contract.predictions import HEADS, Prediction, decode_outputs
 from storyteller_schema.contract.record import from_json
 from storyteller_trainer.character.model.checkpoint import load_checkpoint
@@ -44,6 +45,24 @@ def test_rust_predicts_what_python_predicts(engine: Callable[..., list[Any]], tr
     np.testing.assert_allclose(rust, by_torch, rtol=0, atol=TOLERANCE)
     for line, outputs in zip(found, rust, strict=True):
         assert from_json(Prediction, json.dumps(line["prediction"])) == decode_outputs(outputs)
+
+
+def test_rust_reads_an_eight_bit_file_as_python_does(
+    engine: Callable[..., list[Any]], trained: Any, tmp_path: Path
+) -> None:
+    """Row by row, as the engine asks: the activations of a batch share one scale."""
+    file = tmp_path / "int8" / trained.file.name
+    export_character(trained.run, file, int8=True, allow_unjudged=True)
+    rows = trained.data.features[:120]
+    found = engine("predict", file, lines=(json.dumps(row.tolist()) for row in rows), cwd=file.parent)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    expected = [np.concatenate(session.run(list(HEADS), {"features": row[None]}), axis=1)[0] for row in rows]
+    rust = np.array([line["outputs"] for line in found], dtype=np.float32)
+    np.testing.assert_allclose(rust, expected, rtol=0, atol=TOLERANCE)
+    decoded = [from_json(Prediction, json.dumps(line["prediction"])) for line in found]
+    assert decoded == [decode_outputs(outputs) for outputs in expected]
+    whole = onnxruntime.InferenceSession(trained.file, providers=["CPUExecutionProvider"])
+    assert np.abs(np.concatenate(whole.run(list(HEADS), {"features": rows}), axis=1) - rust).max() > TOLERANCE
 
 
 def test_the_bench_measures_and_memory_does_not_grow(engine: Callable[..., list[Any]], trained: Any) -> None:

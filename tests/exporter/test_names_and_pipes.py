@@ -15,7 +15,8 @@ from storyteller_exporter.commands.evaluate_classifier import main as evaluate
 from storyteller_exporter.commands.export_character_model import main as export_character
 from storyteller_exporter.commands.export_event_classifier import main as export_events
 from storyteller_exporter.commands.verify_onnx import main as verify
-from workspace import BIN
+from tiny_encoders import save_tiny_encoder
+from workspace import BIN, console_commands
 
 NAMES = ["a b ü", "[red]", "b[", ":x:"]
 
@@ -24,6 +25,17 @@ def call(command: click.Command, *arguments: str | Path) -> Result:
     result = CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result
+
+
+def without_a_reader(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command whose stdout leads into a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, str(BIN / command), *arguments]
+    try:
+        return subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
 
 
 @pytest.mark.usefixtures("traced")
@@ -64,37 +76,55 @@ def test_classifiers_are_exported_from_and_to_any_name(event_runs: Path) -> None
 def test_the_verdict_is_the_exit_code_whoever_reads_it(exported: Path, good: bool, code: int) -> None:
     content = exported.read_bytes()
     Path("model.onnx").write_bytes(content if good else content[:-1000])
-    reading, writing = os.pipe()
-    os.close(reading)
-    words = [sys.executable, str(BIN / "verify-onnx"), "model.onnx", "--allow-unjudged", "-o", "report.json"]
-    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writing)
+    done = without_a_reader("verify-onnx", "model.onnx", "--allow-unjudged", "-o", "report.json")
     assert (done.returncode, done.stderr) == (code, "report: report.json\n")
     assert Path("report.json").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "written"),
-    [
-        (("list-runs", "run"), None),
-        (("evaluate-character-model", "model.onnx", "rows.jsonl", "-o", "e.json"), "e.json"),
-        (("compare-models", "model.onnx", "run", "--data", "rows.jsonl", "--markdown", "c.md"), "c.md"),
-        (("export-character-model", "run", "-o", "new.onnx", "--data", "rows.jsonl"), "new.onnx"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, tuple) else "",
-)
-def test_a_reader_that_leaves_is_no_failure(
-    exported: Path, run: Path, data: Path, words: tuple[str, ...], written: str | None
-) -> None:
+#: A use of every command, and what is there afterwards.
+WORK: dict[str, tuple[str, str | None]] = {
+    "annotate-text": ("story.txt --models models --count 1 -o tasks.json", "tasks.json"),
+    "compare-models": ("model.onnx run --data rows.jsonl --markdown c.md", "c.md"),
+    "evaluate-character-model": ("model.onnx rows.jsonl -o e.json", "e.json"),
+    "evaluate-classifier": ("models/event_classifier sentences.jsonl --latency-sentences 2 -o e.json", "e.json"),
+    "export-character-model": ("run -o new.onnx --data rows.jsonl", "new.onnx"),
+    "export-event-classifier": ("runs -o new", "new/tokenizer.json"),
+    "generate-event-data": ("--per-kind 2 -o made.jsonl", "made.jsonl"),
+    "generate-training-data": ("--examples 40 --cells 10 -o made.jsonl", "made.jsonl"),
+    "import-annotations": ("sentences.jsonl -o made.jsonl", "made.jsonl"),
+    "list-runs": ("run", None),
+    "promote-model": ("run --models new --data rows.jsonl --markdown p.md", "new/character_predictor.onnx"),
+    "storyteller-schema": ("check", None),
+    "train-character-model": ("rows.jsonl --epochs 1 -o trained", "trained/last.safetensors"),
+    "train-event-classifier": ("sentences.jsonl --epochs 1 --encoder encoder -o new", "new/ner/last.safetensors"),
+    "verify-onnx": ("models --checkpoint runs --data sentences.jsonl -o report.json", "report.json"),
+    "write-report": ("run -o page.html", "page.html"),
+}
+
+
+def test_the_work_of_every_command_is_here() -> None:
+    assert sorted(WORK) == sorted(console_commands())
+
+
+@pytest.fixture
+def work(exported: Path, run: Path, data: Path, event_folder: Path, event_runs: Path, event_data: Path) -> None:
+    """What is worked on."""
     shutil.copy(exported, "model.onnx")
     shutil.copy(data, "rows.jsonl")
+    shutil.copy(event_data, "sentences.jsonl")
     shutil.copytree(run, "run")
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, str(BIN / words[0]), *words[1:]]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writing)
+    shutil.copytree(event_runs, "runs")
+    shutil.copytree(event_folder, Path("models", "event_classifier"))
+    save_tiny_encoder(Path("encoder"), "bert")
+    Path("story.txt").write_text("I pick up the rusty sword. Mara walked to the old mill.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize("command", WORK)
+def test_a_reader_that_leaves_is_no_failure(command: str) -> None:
+    words, written = WORK[command]
+    done = without_a_reader(command, *words.split())
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

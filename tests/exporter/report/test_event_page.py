@@ -105,7 +105,9 @@ def test_exported_files_of_the_runs_are_shown_with_their_latency(told_runs: Path
     for name in ("event_classifier", "ner_classifier"):
         assert f"event_classifier/{name}.onnx (float32, " in part
     assert "Largest difference from PyTorch" in part
-    found = re.search(r"through all files of event_classifier, takes ([\d.]+) ms .*? and ([\d.]+) ms in 99 of 100", part)
+    found = re.search(
+        r"through all files of event_classifier, takes ([\d.]+) ms .*? and ([\d.]+) ms in 99 of 100", part
+    )
     assert found is not None
     assert 0 < float(found[1]) <= float(found[2])
     assert "Not padded it takes" in part

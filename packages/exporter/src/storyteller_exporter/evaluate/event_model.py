@@ -109,7 +109,8 @@ def of_runs(runs: Sequence[EventCheckpoint]) -> EventModel:
     """Some runs, as one model."""
     about = [run.metadata for run in runs]
     sources = [
-        ClassifierSource(str(run.folder), run.metadata.task, source_notes(run.metadata), run.folder, run.metadata) for run in runs
+        ClassifierSource(str(run.folder), run.metadata.task, source_notes(run.metadata), run.folder, run.metadata)
+        for run in runs
     ]
     facts = EventModelFacts(
         file=" and ".join(str(run.folder) for run in runs),
