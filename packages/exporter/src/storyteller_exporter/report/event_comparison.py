@@ -22,7 +22,7 @@ from storyteller_trainer.reading.jsonl import sha256
 from storyteller_trainer.runs.history import HistoryRow
 
 from storyteller_exporter.evaluate.classifier_evaluation import PredictedSet
-from storyteller_exporter.evaluate.event_model import EventModel, ClassifierSource
+from storyteller_exporter.evaluate.event_model import ClassifierSource, EventModel
 from storyteller_exporter.evaluate.sets import TITLES, EvaluationSet, evenly, in_convention
 from storyteller_exporter.events.file_metadata import SEED, SPLIT
 from storyteller_exporter.onnx import metadata_props
