@@ -23,7 +23,12 @@ def write(path: Path, seed: int) -> Path:
 
 def test_an_aligned_file_is_read_at_even_odds() -> None:
     data = write(Path("a.jsonl"), 1)
-    train_character_model(load_dataset(data, None), Path("run"), torch.device("cpu"), options={"epochs": 2, "step_units": False, "batch_size": 32})
+    train_character_model(
+        load_dataset(data, None),
+        Path("run"),
+        torch.device("cpu"),
+        options={"epochs": 2, "step_units": False, "batch_size": 32},
+    )
     examples, found = threshold_skew.readings(Path("run"), data)
     assert 20 <= examples <= 60
     for field, scores in found["as trained"].items():
