@@ -16,7 +16,7 @@ from fuzzing import Case, fuzz
 from onnx import numpy_helper
 from samples import export_character, train_character, write_character_data
 from storyteller_exporter.checks import parity
-from storyteller_exporter.checks.parity import Difference
+from storyteller_exporter.checks.verification_report import Difference
 
 
 @pytest.fixture(scope="module")
