@@ -26,11 +26,6 @@ def test_an_aligned_file_is_read_at_even_odds() -> None:
     # Small batches: enough steps for every delta to be kept, as a shift counts only with its delta.
     options = {"epochs": 2, "step_units": False, "batch_size": 32}
     train_character_model(load_dataset(data, None), Path("run"), torch.device("cpu"), options=options)
-        load_dataset(data, None),
-        Path("run"),
-        torch.device("cpu"),
-        options={"epochs": 2, "step_units": False, "batch_size": 32},
-    )
     examples, found = threshold_skew.readings(Path("run"), data)
     assert 20 <= examples <= 60
     for field, scores in found["as trained"].items():
