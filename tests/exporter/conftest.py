@@ -165,9 +165,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three epochs on `sample`, a fifth of whose cells it held out; shared: read only."""
+    """A run of ten epochs on `sample`, a fifth of whose cells it held out; shared: read only."""
     folder = tmp_path_factory.mktemp("trained")
-    train_character_model(load_dataset(sample, None), folder, torch.device("cpu"), options={"epochs": 3})
+    train_character_model(
+        load_dataset(sample, None), folder, torch.device("cpu"), options={"epochs": 10, "batch_size": 32}
+    )
     return folder
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 #: Resamples of the groups, with replacement.
 RESAMPLES = 2000
 SEED = 0
+#: Differences up to this are what two runtimes make of the same weights, however regular they are.
+ROUNDING = 1e-5
 
 Doubles = NDArray[np.float64]
 #: From sums [..., K] to a figure [...]; NaN where the sums do not tell it.
@@ -88,7 +90,7 @@ def paired(
     told = np.isfinite(before) | np.isfinite(after)
     resampled = np.nan_to_num(after[told]) - np.nan_to_num(before[told]) if told.any() else np.zeros(1)
     low, high = (float(value) for value in np.percentile(resampled, (2.5, 97.5)))
-    if low <= 0 <= high:
+    if low <= ROUNDING and high >= -ROUNDING:
         outcome = Outcome.UNDECIDED
     else:
         outcome = Outcome.BETTER if (high < 0) == (kind == "loss") else Outcome.WORSE
