@@ -139,3 +139,13 @@ def test_a_figure_that_one_of_both_does_not_tell_is_0_for_it() -> None:
     assert (found.first, found.second, found.low, found.high) == (0, 0.5, 0.5, 0.5)
     found = paired("x", "F1", (nothing, nothing), mean, draws(5))
     assert (found.difference, found.low, found.high, found.outcome) == (0, 0, 0, Outcome.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"), [(1e-6, Outcome.UNDECIDED), (1e-3, Outcome.WORSE), (-1e-3, Outcome.BETTER)]
+)
+def test_rounding_is_no_difference_however_regular(more: float, outcome: Outcome) -> None:
+    """The same weights in two runtimes may differ by the same sign on every example."""
+    losses = np.random.default_rng(0).random(50)
+    first, second = (np.stack([values, np.ones(50)], axis=1) for values in (losses, losses + more))
+    assert paired("total", "loss", (first, second), mean, draws(50)).outcome is outcome
