@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from run_kinds import RunKind
 from storyteller_schema.common import files
+from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.runs.loop import Interrupted, run_epochs
 from storyteller_trainer.runs.progress import EpochProgress
 
@@ -104,8 +105,8 @@ class Noting:
     def __init__(self) -> None:
         self.epochs: list[int] = []
 
-    def epoch(self, epoch: Epoch) -> None:
-        self.epochs.append(epoch.number)
+    def prepare(self, epoch: Epoch) -> Callable[[], None]:
+        return lambda: self.epochs.append(epoch.number)
 
     def figures(self, epoch: Epoch) -> str:
         return f"epoch {epoch.number}"
@@ -123,6 +124,27 @@ def test_only_the_leader_writes_and_all_go_on(leads: bool) -> None:
             work()
 
     run_epochs(trainer, folder, EpochProgress(3, 0, Console(quiet=True)), leader)
-    assert len(asked) == 3
+    assert len(asked) == 4, "one for each epoch, and one that waits for the last files"
     assert folder.epochs == ([1, 2, 3] if leads else [])
     assert trainer.should_stop()
+
+
+@pytest.mark.parametrize("epochs", [1, 50])
+def test_files_that_cannot_be_written_end_the_run(epochs: int) -> None:
+    class Full(Noting):
+        def prepare(self, epoch: Epoch) -> Callable[[], None]:
+            def write() -> None:
+                raise StorytellerError("run/last.safetensors: no space left")
+
+            return write
+
+    def leader(work: Callable[[], object]) -> None:
+        work()
+
+    trainer: Any = Counting(epochs)
+    folder: Any = Full()
+    console = Console(record=True, quiet=True)
+    with pytest.raises(StorytellerError, match="no space left"):
+        run_epochs(trainer, folder, EpochProgress(epochs, 0, console), leader)
+    assert trainer.train_state.epoch <= 2, "it is noticed before another epoch is over"
+    assert console.export_text() == "", "no figures are shown of an epoch that is not kept"

@@ -23,7 +23,13 @@ from torch import Tensor
 from storyteller_trainer.runs.history import HistoryRow
 from storyteller_trainer.runs.run_facts import RunFacts
 from storyteller_trainer.runs.run_files import BEST, HISTORY, LAST, SUMMARY
-from storyteller_trainer.runs.tensor_file import read_tensors, require_dtypes, save_tensors
+from storyteller_trainer.runs.tensor_file import (
+    read_tensors,
+    require_dtypes,
+    save_tensors,
+    tensor_bytes,
+    write_tensor_bytes,
+)
 from storyteller_trainer.runs.trainer import Epoch, Trainer
 
 E = TypeVar("E", bound=Epoch)
@@ -107,7 +113,8 @@ class RunFolder(ABC, Generic[E, L]):
         sweep_all(self.path)
         self._save_last()
         if self.facts is not None and not (self.path / BEST).exists():
-            self._write_json({"finished": False, "epochs": 0, **msgspec.structs.asdict(self.facts)})
+            began = {"finished": False, "epochs": 0, **msgspec.structs.asdict(self.facts)}
+            write_atomic(self.path / SUMMARY, _json(began))
 
     def read_last(self) -> None:
         """Takes over what `last` holds, and makes the history what it knows.
@@ -123,7 +130,7 @@ class RunFolder(ABC, Generic[E, L]):
             self.restore(tensors, saved)
         except (KeyError, RuntimeError) as error:
             raise StorytellerError(f"{path}: its tensors do not fit the network ({error}); train anew") from error
-        self._write_history()
+        write_atomic(self.path / HISTORY, self._history_lines())
         self.facts = self._earlier_facts() or self.facts
 
     def _earlier_facts(self) -> RunFacts | None:
@@ -133,27 +140,39 @@ class RunFolder(ABC, Generic[E, L]):
         except (OSError, msgspec.DecodeError):
             return None
 
-    def epoch(self, epoch: E) -> None:
-        """Writes all files after an epoch."""
+    def prepare(self, epoch: E) -> Callable[[], None]:
+        """What is to be written after an epoch, as things stand now; the result writes it."""
+        tensors: list[tuple[str, bytearray]] = []
         if self._trainer.train_state.best_epoch == epoch.number:
-            save_tensors(self.path / BEST, self._trainer.model.state_dict(), self.best_metadata(epoch))
-        self._save_last()
-        self._write_history()
-        self.write_summary(self.summary())
-        if epoch.number == 1:
-            self.on_first_epoch()
+            tensors.append((BEST, tensor_bytes(self._trainer.model.state_dict(), self.best_metadata(epoch))))
+        tensors.append((LAST, tensor_bytes(self._trainer.state(), self.last_metadata())))
+        notes = [(HISTORY, self._history_lines()), (SUMMARY, self._with_facts(self.summary()))]
+
+        def write() -> None:
+            for name, content in tensors:
+                write_tensor_bytes(self.path / name, content)
+            for name, lines in notes:
+                write_atomic(self.path / name, lines)
+            if epoch.number == 1:
+                self.on_first_epoch()
+
+        return write
 
     def write_summary(self, summary: R) -> R:
         """Writes `run.json`, and returns what it says."""
-        facts = {} if self.facts is None else msgspec.structs.asdict(self.facts)
-        self._write_json(facts | msgspec.to_builtins(summary))
+        write_atomic(self.path / SUMMARY, self._with_facts(summary))
         return summary
 
-    def _write_json(self, content: dict[str, Any]) -> None:
-        write_atomic(self.path / SUMMARY, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+    def _with_facts(self, summary: msgspec.Struct) -> bytes:
+        facts = {} if self.facts is None else msgspec.structs.asdict(self.facts)
+        return _json(facts | msgspec.to_builtins(summary))
 
     def _save_last(self) -> None:
         save_tensors(self.path / LAST, self._trainer.state(), self.last_metadata())
 
-    def _write_history(self) -> None:
-        write_atomic(self.path / HISTORY, msgspec.json.Encoder().encode_lines(self.history()))
+    def _history_lines(self) -> bytes:
+        return msgspec.json.Encoder().encode_lines(self.history())
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content)) + b"\n"

@@ -53,9 +53,18 @@ def save_tensors(path: StrPath, tensors: Mapping[str, Tensor], metadata: msgspec
     Raises:
         StorytellerError: the folder cannot be written to.
     """
+    write_tensor_bytes(path, tensor_bytes(tensors, metadata))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: msgspec.Struct) -> bytearray:
+    """What `write_tensor_bytes` is to write; the tensors may change afterwards."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = msgspec.json.encode(msgspec.to_builtins(metadata) | {_CHECKSUM: _ZEROS}).decode()
-    content = bytearray(save(plain, {_KEY: header}))
+    return bytearray(save(plain, {_KEY: header}))
+
+
+def write_tensor_bytes(path: StrPath, content: bytearray) -> None:
+    """Fills the checksum in and writes the file; errors as in `save_tensors`."""
     key = rf"\"{_CHECKSUM}\":\"".encode()  # in a header of JSON, the JSON of the metadata is a string
     begin = content.index(key + _ZEROS.encode()) + len(key)
     content[begin : begin + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()

@@ -30,8 +30,8 @@ _ITERATIONS = 5
 class Optimizer(Protocol):
     """Changes parameters by the gradients that stand in them."""
 
-    def step(self, scale: float) -> None:
-        """One update, at `scale` times the learning rate."""
+    def step(self, scale: float | Tensor) -> None:
+        """One update, at `scale` times the learning rate: a number, or a scalar on the device of the parameters."""
 
     def tensors(self) -> dict[str, Tensor]:
         """The state by name."""
@@ -51,7 +51,7 @@ class AdamW:
         self._second = [torch.zeros_like(p) for p in self._named.values()]
 
     @torch.no_grad()
-    def step(self, scale: float) -> None:
+    def step(self, scale: float | Tensor) -> None:
         """One update, at `scale` times the learning rate."""
         parameters: list[Tensor] = list(self._named.values())
         adamw(
@@ -92,7 +92,7 @@ class Muon:
         self._momentum = {name: torch.zeros_like(p) for name, p in self._named.items()}
 
     @torch.no_grad()
-    def step(self, scale: float) -> None:
+    def step(self, scale: float | Tensor) -> None:
         """One update, at `scale` times the learning rate."""
         rate = self._learning_rate * scale
         for name, matrix in self._named.items():
@@ -101,7 +101,7 @@ class Muon:
             momentum = self._momentum[name].lerp_(matrix.grad, 1 - _MOMENTUM)
             update = _orthogonal_columns(matrix.grad.lerp(momentum, _MOMENTUM))
             rows, columns = matrix.shape
-            matrix.mul_(1 - rate * self._weight_decay).sub_(update, alpha=rate * max(1, rows / columns) ** 0.5)
+            matrix.mul_(1 - rate * self._weight_decay).sub_(update * (rate * max(1, rows / columns) ** 0.5))
 
     def tensors(self) -> dict[str, Tensor]:
         """The state by name: `<parameter>.momentum`."""
@@ -152,7 +152,7 @@ class CombinedOptimizer:
     def __init__(self, first: Optimizer, second: Optimizer) -> None:
         self._parts = (first, second)
 
-    def step(self, scale: float) -> None:
+    def step(self, scale: float | Tensor) -> None:
         """One update of each, at `scale` times its own learning rate."""
         for part in self._parts:
             part.step(scale)

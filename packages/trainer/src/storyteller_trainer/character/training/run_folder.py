@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -68,18 +68,21 @@ class CharacterRunFolder(RunFolder[Epoch, LastMetadata]):
         self._rows: list[CharacterRow] = []
         #: Of the weights as they stand.
         self._evaluation: Evaluation | None = None
+        #: What `best` says; None where this process has not written it.
+        self._best: CheckpointMetadata | None = None
         self._versions = package_versions()
 
-    def epoch(self, epoch: Epoch) -> None:
-        """Writes all files after an epoch."""
+    def prepare(self, epoch: Epoch) -> Callable[[], None]:
+        """What is to be written after an epoch."""
         self._seconds += epoch.seconds
         self._rows.append(_row(epoch))
         self._evaluation = epoch.validation
-        super().epoch(epoch)
+        return super().prepare(epoch)
 
     def best_metadata(self, epoch: Epoch) -> CheckpointMetadata:
         """What `best` is to say of an epoch's weights."""
-        return self._metadata(epoch.validation)
+        self._best = self._metadata(epoch.validation)
+        return self._best
 
     def last_metadata(self) -> LastMetadata:
         """What `last` is to say now; before the first epoch the untrained network is judged for it."""
@@ -102,7 +105,7 @@ class CharacterRunFolder(RunFolder[Epoch, LastMetadata]):
 
     def summary(self) -> RunSummary:
         """What `run.json` is to say now, from what the best checkpoint says of itself."""
-        best = read_metadata(self.path / BEST, CheckpointMetadata)
+        best = self._best or read_metadata(self.path / BEST, CheckpointMetadata)
         if best.metrics is None:
             raise StorytellerError(f"{self.path / BEST}: holds no metrics; train anew")
         recipe = self._trainer.recipe

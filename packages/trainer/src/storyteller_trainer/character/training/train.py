@@ -29,14 +29,13 @@ from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.character.training.first_weights import begin_with_steps
 from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.training.recipe import Recipe
+from storyteller_trainer.character.training.recorded_step import RecordedSteps, StepNumbers, record_cuda_graph
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.device import waits_to_be_asked
 from storyteller_trainer.runs.history import Losses
 from storyteller_trainer.runs.seeds import character_epoch_seed
 
-#: The first step of an epoch that was not finite, where there was none.
-_NONE = 1 << 31
 _ADVICE = "lower the learning rate, or look at the data"
 #: Rows of the validation side that are run at once: 8,192 x 384 float32 activations are 12 MB.
 EVALUATION_BATCH = 8192
@@ -115,7 +114,11 @@ class Trainer:
         self._training_weights = self._weights * emphasis.to(self._device)
         self._optimizer = make_optimizer(self.network, recipe)
         self.train_state = TrainState(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
-        self._first_fault = torch.full((), _NONE, device=self._device)
+        #: The first step of the epoch that was not finite, where the device is not asked at each.
+        self._first_fault = torch.full((), math.inf, device=self._device)
+        #: Where steps are recorded and launched as a whole; a batch in shares asks other processes in between.
+        records = self._device.type == "cuda" and not self._in_parts
+        self._recorded = RecordedSteps(self._update, record_cuda_graph) if records else None
         self._deploy()
 
     @property
@@ -150,15 +153,18 @@ class Trainer:
         batches = self._train.shuffled(self.recipe.batch_size, torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)  # for the augmentation and the dropout
         self.network.train()
-        self._first_fault.fill_(_NONE)
+        self._first_fault.fill_(math.inf)
+        if self._recorded is not None:
+            numbers = [self._step_numbers(step) for step in range(1, self.steps_per_epoch + 1)]
+            self._epoch_numbers = torch.tensor(numbers, device=self._device)
         sums = torch.zeros(len(HEADS), device=self._device)
         for step, batch in enumerate(batches, start=1):
             sums += self.train_step(batch, step) * len(batch.features)
             after_step(step, self.steps_per_epoch)
-        if (fault := int(self._first_fault)) != _NONE:
+        if (fault := float(self._first_fault)) != math.inf:
             raise StorytellerError(
-                f"epoch {self.train_state.epoch + 1}, step {fault}: a loss or a gradient is not finite; {_ADVICE}; the "
-                "epochs before this one are kept, and --resume --device cpu names the part of the network"
+                f"epoch {self.train_state.epoch + 1}, step {fault:.0f}: a loss or a gradient is not finite; {_ADVICE}; "
+                "the epochs before this one are kept, and --resume --device cpu names the part of the network"
             )
         self._deploy()
         return self._losses((sums / len(self._train)).tolist())
@@ -173,6 +179,12 @@ class Trainer:
             StorytellerError: a loss or a gradient is not finite; nothing was updated. Not where steps are checked at
                 the end of the epoch.
         """
+        if self._recorded is not None:
+            return self._recorded(batch, self._epoch_numbers[step - 1])
+        return self._update(batch, self._step_numbers(step))
+
+    def _update(self, batch: Batch, numbers: StepNumbers) -> Tensor:
+        """As in `train_step`, by numbers that may lie on the device."""
         self.network.zero_grad(set_to_none=True)
         features, labels = batch
         if self.recipe.augment:
@@ -191,12 +203,18 @@ class Trainer:
         # One test for all: a single non-finite part makes the sum non-finite.
         finite = torch.isfinite(heads.sum() + norm)
         if waits_to_be_asked(self._device):
-            self._first_fault = torch.where(finite, self._first_fault, self._first_fault.clamp(max=step))
+            here = self._first_fault.clamp(max=numbers.step)
+            self._first_fault.copy_(torch.where(finite, self._first_fault, here))
         elif not finite:
-            raise StorytellerError(self._complaint(heads, step))
-        self._optimizer.step(self._scale(step))
-        self._average.update(self.train_state.epoch * self.steps_per_epoch + step)
+            raise StorytellerError(self._complaint(heads, int(numbers.step)))
+        self._optimizer.step(numbers.scale)
+        self._average.update(numbers.newest)
         return heads
+
+    def _step_numbers(self, step: int) -> StepNumbers:
+        """Those of a step, from 1, of the epoch under way."""
+        so_far = self.train_state.epoch * self.steps_per_epoch + step
+        return StepNumbers(step, self._scale(step), self._average.share_of_newest(so_far))
 
     def _scale(self, step: int) -> float:
         """What the learning rates are multiplied by at a step, from 1, of the epoch under way."""

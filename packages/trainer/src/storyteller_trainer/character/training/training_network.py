@@ -111,12 +111,15 @@ class Average:
         self._keep = keep
         self._values = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
+    def share_of_newest(self, step: int) -> float:
+        """The share that the weights after a step, from 1, have in the average."""
+        return 1 - min(self._keep, step / (step + 9))
+
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """To be called after each step, with the number of steps so far."""
-        keep = min(self._keep, step / (step + 9))
+    def update(self, share: float | Tensor) -> None:
+        """To be called after each step, with `share_of_newest`: a number, or a scalar on the device."""
         for name, tensor in self._model.state_dict().items():
-            self._values[name].lerp_(tensor, 1 - keep)
+            self._values[name].lerp_(tensor, share)
 
     def tensors(self) -> dict[str, Tensor]:
         """The averaged weights, by name."""

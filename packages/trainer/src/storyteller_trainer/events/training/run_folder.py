@@ -102,14 +102,14 @@ class EventRunFolder(RunFolder[Epoch, RunState]):
             )
         super().begin()
 
-    def epoch(self, epoch: Epoch) -> None:
-        """Writes all files after an epoch."""
+    def prepare(self, epoch: Epoch) -> Callable[[], None]:
+        """What is to be written after an epoch; with the first one, at once, what goes with every model of the run."""
         if epoch.number == 1:
             # Not before there is a model that goes with them: until now the folder may hold another run's.
             save_encoder(self.path, self._encoder)
             for part, name in HELD_OUT.items():
                 write_atomic(self.path / name, self._held_out[part])
-        super().epoch(epoch)
+        return super().prepare(epoch)
 
     def best_metadata(self, epoch: Epoch) -> EventMetadata:
         """What `best` is to say of an epoch's weights."""
