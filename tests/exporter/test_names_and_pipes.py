@@ -15,6 +15,7 @@ from storyteller_exporter.commands.evaluate_classifier import main as evaluate
 from storyteller_exporter.commands.export_character_model import main as export_character
 from storyteller_exporter.commands.export_event_classifier import main as export_events
 from storyteller_exporter.commands.verify_onnx import main as verify
+from storyteller_trainer.commands.generate_event_data import main as generate_events
 from tiny_encoders import save_tiny_encoder
 from workspace import BIN, console_commands
 
@@ -81,7 +82,20 @@ def test_the_verdict_is_the_exit_code_whoever_reads_it(exported: Path, good: boo
     assert Path("report.json").exists()
 
 
-#: A use of nearly every command, and what is there afterwards.
+@pytest.mark.slow
+@pytest.mark.parametrize(("good", "code"), [(True, 0), (False, 1)])
+def test_the_verdict_on_a_folder_is_the_exit_code_too(
+    event_folder: Path, event_runs: Path, good: bool, code: int
+) -> None:
+    folder = Path(shutil.copytree(event_folder, "models"))
+    if not good:
+        (folder / "ner_classifier.onnx").unlink()
+    done = without_a_reader("verify-onnx", "models", "--checkpoint", str(event_runs), "-o", "report.json")
+    assert (done.returncode, done.stderr) == (code, "report: report.json\n")
+    assert Path("report.json").exists()
+
+
+#: A use of every other command, and what is there afterwards.
 WORK: dict[str, tuple[str, str | None]] = {
     "annotate-text": ("story.txt --models models --random-share 0 -o tasks.json", "tasks.json"),
     "compare-models": ("model.onnx run --data rows.jsonl --markdown c.md", "c.md"),
@@ -95,15 +109,18 @@ WORK: dict[str, tuple[str, str | None]] = {
     "list-runs": ("run", None),
     "promote-model": ("run --models new --data rows.jsonl --markdown p.md", "new/character_predictor.onnx"),
     "storyteller-schema": ("check", None),
+    "train-event-classifier": (
+        "events.jsonl --encoder encoder --task event --epochs 1 -o trained",
+        "trained/event/last.safetensors",
+    ),
     "train-character-model": ("sample.jsonl --epochs 1 -o trained", "trained/last.safetensors"),
     "write-report": ("run -o page.html", "page.html"),
 }
 
 
 def test_the_work_of_every_command_is_here() -> None:
-    elsewhere = {"verify-onnx"}  # the test above
-    missing = {"train-event-classifier"}
-    assert set(WORK) == set(console_commands()) - elsewhere - missing
+    elsewhere = {"verify-onnx"}  # the tests above
+    assert set(WORK) == set(console_commands()) - elsewhere
 
 
 @pytest.fixture
@@ -119,6 +136,7 @@ def work(
     shutil.copytree(event_runs, "runs")
     shutil.copytree(event_folder, Path("models", "event_classifier"))
     save_tiny_encoder(Path("encoder"), "bert")
+    generate_events(["--per-kind", "4", "-o", "events.jsonl"], standalone_mode=False)
     Path("story.txt").write_text("I pick up the rusty sword. Mara walked to the old mill.\n")
 
 

@@ -100,6 +100,18 @@ def test_file_that_does_not_exist_leaves_nothing_behind(tmp_path: Path) -> None:
     assert everything(tmp_path) == before
 
 
+def test_a_folder_that_holds_no_model_says_why_on_stderr_too_and_which_folder_in_it_does(exported: Path) -> None:
+    inside = Path("mine/character")
+    inside.mkdir(parents=True)
+    for arguments in (["mine"], ["mine", "-o", "report.json"], ["mine", "--json"]):
+        empty = CliRunner().invoke(main, arguments)
+        assert empty.exit_code == 1
+        assert empty.stderr.startswith("no report is written: mine: none of the engine's files is in this folder: ")
+        assert str(inside) not in empty.stderr
+    shutil.copy(exported, inside)
+    assert CliRunner().invoke(main, ["mine"]).stderr.endswith(f"; name the folder that holds some: {inside}\n")
+
+
 def test_report_on_a_broken_file_replaces_that_on_the_good_one() -> None:
     models = Path("artifacts/models")
     models.mkdir(parents=True)

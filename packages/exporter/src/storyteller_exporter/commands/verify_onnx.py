@@ -141,10 +141,12 @@ def main(
             show(report)
     if output is None and is_own(path, usual):
         output = (path if path.is_dir() else path.parent) / verification.REPORT_NAME
+    # Where there is no file to report on, nothing is left but what is printed.
+    if not any(report.sha256 for report in reports):
+        err.print(f"no report is written: {reports[0].checks[0].detail}")
     elif output is None:
         err.print(f"no report is written: {path} lies outside of {usual}; --output FILE writes one")
-    # Where there is no file to report on, nothing is left but what was printed.
-    if output is not None and any(report.sha256 for report in reports):
+    else:
         verification.write_report(reports, output)
         err.print(f"report: {output}")
     verdict = verification_report.overall(reports)

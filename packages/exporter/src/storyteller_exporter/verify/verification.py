@@ -53,7 +53,9 @@ def verify(
     if not files:
         report = Verification(file=str(path), versions=exporter_versions())
         names = ", ".join(interface.file_name for interface in INTERFACES)
-        report.add("file", Status.FAILED, f"{path}: none of the engine's files is in this folder: {names}")
+        inside = sorted({file.parent for each in INTERFACES for file in path.glob(f"*/{each.file_name}")})
+        advice = f"; name the folder that holds some: {inside[0]}" if inside else ""
+        report.add("file", Status.FAILED, f"{path}: none of the engine's files is in this folder: {names}{advice}")
         return [report]
     return [verify_file(file, checkpoint=checkpoint, data=data, limits=limits, floors=floors) for file in files]
 
