@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
-from storyteller_schema.common.errors import WrongValue
+from storyteller_schema.common.errors import StorytellerError, WrongValue
 from storyteller_trainer.runs.run_place import (
     RUNS,
     check_run_name,
@@ -22,19 +24,57 @@ def nobody(line: str) -> None:
     raise AssertionError(line)
 
 
+def made_run(name: str) -> Path:
+    """The folder of a run that has begun."""
+    with new_run(name, NOW) as folder:
+        (folder / "run.json").write_text(name)
+    return folder
+
+
 def test_a_new_run_has_a_folder_of_its_own_even_in_the_same_second() -> None:
-    first = new_run("trial", NOW)
-    assert first == RUNS / "20260131-235958-trial"
-    first.mkdir(parents=True)
-    assert new_run("trial", NOW) == RUNS / "20260131-235958-trial-2"
+    with new_run("trial", NOW) as first, new_run("trial", NOW) as second:
+        assert first == RUNS / "20260131-235958-trial"
+        assert second == RUNS / "20260131-235958-trial-2"
+        assert first.is_dir()
+        (second / "run.json").write_text("begun")
+    assert list(RUNS.iterdir()) == [second], "what stayed empty is gone"
+
+
+def test_twenty_that_begin_at_once_have_a_folder_each() -> None:
+    together = Barrier(20)
+
+    def begin(_: int) -> Path:
+        together.wait()
+        with new_run("trial", NOW) as folder:
+            (folder / "run.json").touch(exist_ok=False)
+        return folder
+
+    with ThreadPoolExecutor(20) as pool:
+        folders = list(pool.map(begin, range(20)))
+    assert len(set(folders)) == 20
+    assert sorted(folders) == sorted(RUNS.iterdir())
+
+
+def test_a_link_in_the_way_is_a_name_that_is_taken() -> None:
+    RUNS.mkdir(parents=True)
+    (RUNS / "20260131-235958-trial").symlink_to("nowhere")
+    assert made_run("trial") == RUNS / "20260131-235958-trial-2"
+
+
+def test_a_place_where_no_folder_can_be_made_is_said() -> None:
+    RUNS.parent.mkdir()
+    RUNS.write_text("a file")
+    with (
+        pytest.raises(StorytellerError, match=rf"^{RUNS}/20260131-235958-trial: cannot write here: "),
+        new_run("trial", NOW),
+    ):
+        pass
 
 
 def test_the_link_leads_to_the_latest_and_can_be_moved_with_its_folder(tmp_path: Path) -> None:
     link = Path("artifacts/character")
     for name in ("one", "two"):
-        run = new_run(name, NOW)
-        run.mkdir(parents=True)
-        (run / "run.json").write_text(name)
+        run = made_run(name)
         link_latest(link, run, nobody)
         assert (link / "run.json").read_text() == name
     Path("artifacts").rename("elsewhere")
@@ -42,9 +82,7 @@ def test_the_link_leads_to_the_latest_and_can_be_moved_with_its_folder(tmp_path:
 
 
 def test_runs_that_link_at_the_same_time_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    link, runs = Path("artifacts/character"), [new_run(name, NOW) for name in ("one", "two")]
-    for run in runs:
-        run.mkdir(parents=True)
+    link, runs = Path("artifacts/character"), [made_run(name) for name in ("one", "two")]
     symlink_to = Path.symlink_to
 
     def other_first(path: Path, target: Path) -> None:
@@ -62,8 +100,7 @@ def test_an_earlier_run_in_the_link_s_place_is_kept() -> None:
     link = Path("artifacts/character")
     link.mkdir(parents=True)
     (link / "run.json").write_text("earlier")
-    run = new_run("new", NOW)
-    run.mkdir(parents=True)
+    run = made_run("new")
     said: list[str] = []
     link_latest(link, run, said.append)
     kept = next(RUNS.glob("*-character-earlier"))
@@ -80,7 +117,7 @@ def make_run(folder: Path, told: str = "") -> Path:
 
 def test_each_task_of_the_event_models_has_a_link_that_can_be_moved_with_its_folder() -> None:
     assert latest_event_runs("event") is None
-    first, second = new_run("one", NOW), new_run("two", NOW)
+    first, second = made_run("one"), made_run("two")
     for folder, task in ((first, "event"), (first, "ner"), (second, "ner")):
         link_latest_events(task, make_run(folder / task, f"{folder.name}/{task}"), nobody)
     assert latest_event_runs("event") == first
@@ -94,7 +131,7 @@ def test_earlier_event_runs_stay_a_pair_and_are_read_until_their_task_has_a_new_
     for task in ("event", "ner"):
         make_run(Path("artifacts/events") / task, f"earlier {task}")
     assert latest_event_runs("event") == Path("artifacts/events")
-    run = make_run(new_run("new", NOW) / "event", "new event")
+    run = make_run(made_run("new") / "event", "new event")
     said: list[str] = []
     link_latest_events("event", run, said.append)
     kept = next(RUNS.glob("*-events-earlier"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from storyteller_trainer.commands.generate_training_data import main as generate
 from storyteller_trainer.commands.list_runs import main as list_runs
 from storyteller_trainer.commands.train_character_model import main as train
+from workspace import BIN
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,27 @@ def test_a_second_training_leaves_the_first_alone(file: Path) -> None:
     table = run_command(list_runs).stdout
     assert "epochs 2" in table
     assert "second (latest)" in table
+
+
+@pytest.mark.slow
+def test_two_trainings_that_begin_together_have_a_folder_each(file: Path) -> None:
+    words = [sys.executable, str(BIN / "train-character-model"), str(file), "--epochs", "1", "--threads", "1"]
+    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    listed = json.loads(run_command(list_runs, "--json").stdout)
+    assert [row["state"] for row in listed] == ["finished", "finished"]
+    assert sum(row["latest"] for row in listed) == 1
+
+
+def test_a_training_that_never_began_leaves_no_folder_and_an_empty_one_is_no_run(file: Path) -> None:
+    result = CliRunner().invoke(train, [str(file), "--val-fraction", "0.999", "--epochs", "1"])
+    assert (result.exit_code, "Error: " in result.stderr) == (1, True)
+    assert list(Path("artifacts/runs").iterdir()) == []
+    Path("artifacts/runs/20260131-235958-killed").mkdir()
+    assert run_command(list_runs).stdout == "no run in artifacts\n"
+    run_command(train, file, "--epochs", 1, "--name", "next")
+    assert [row["state"] for row in json.loads(run_command(list_runs, "--json").stdout)] == ["finished"]
 
 
 def test_run_json_says_how_the_run_came_about_and_resuming_keeps_it(file: Path) -> None:

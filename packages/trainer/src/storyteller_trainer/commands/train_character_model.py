@@ -323,7 +323,7 @@ def _train(
         places = distributed.one_before_the_others(lambda: _places(data, say))
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
         going_on = resume and CHARACTER_RUN.exists()
-        folder = output_dir or (CHARACTER_RUN if going_on else new_run(name or "character"))
+        folder = output_dir or (CHARACTER_RUN if going_on else _new_run(name or "character"))
         for line in (dataset.describe(), *dataset.notices, *dataset.repetitions()):
             say(line)
         if distributed.is_leader():
@@ -359,6 +359,14 @@ def _train(
         out.print(table)
     for line in closing_lines(summary):
         out.print(line)
+
+
+def _new_run(name: str) -> Path:
+    """A folder that the first of several processes makes; gone when the command ends, if it is still empty then."""
+    from storyteller_trainer.runs import distributed
+
+    enter = click.get_current_context().with_resource
+    return Path(distributed.by_leader(lambda: str(enter(new_run(name))), str))
 
 
 def _warn(dataset: CharacterDataset, say: Callable[[str], None]) -> None:

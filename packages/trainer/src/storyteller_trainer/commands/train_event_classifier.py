@@ -212,7 +212,7 @@ def _train(
         notify(line)
     # The one that is trained first says which runs are the latest: the others may not have been begun yet.
     latest = latest_event_runs(TASKS[task][0]) if resume else None
-    folder = output_dir or latest or new_run(name or NAME)
+    folder = output_dir or latest or click.get_current_context().with_resource(new_run(name or NAME))
     results = {}
     for each in TASKS[task]:
         request = Request(

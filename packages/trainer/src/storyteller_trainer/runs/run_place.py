@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from storyteller_schema.common.errors import StorytellerError, WrongValue
@@ -34,15 +35,32 @@ def check_run_name(name: str) -> str:
     return name
 
 
-def new_run(name: str, now: datetime | None = None) -> Path:
-    """A folder that is not there yet: `artifacts/runs/20260131-235959-NAME`, in UTC, with a number where one is."""
+@contextmanager
+def new_run(name: str, now: datetime | None = None) -> Iterator[Path]:
+    """Makes a folder for a run: `artifacts/runs/20260131-235959-NAME`, in UTC, with a number where one is already.
+
+    No other process is given the same one. It goes again in the end if it is still empty.
+
+    Raises:
+        StorytellerError: it cannot be made.
+    """
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     place = RUNS / f"{stamp}-{name}"
-    number = 2
-    while place.exists():
-        place = RUNS / f"{stamp}-{name}-{number}"
-        number += 1
-    return place
+    try:
+        RUNS.mkdir(parents=True, exist_ok=True)
+        for number in count(2):
+            try:
+                place.mkdir()
+                break
+            except FileExistsError:
+                place = RUNS / f"{stamp}-{name}-{number}"
+    except OSError as error:
+        raise StorytellerError(f"{place}: cannot write here: {error.strerror}; choose another place") from error
+    try:
+        yield place
+    finally:
+        with suppress(OSError):  # it holds a run now
+            place.rmdir()
 
 
 def is_in_runs(folder: Path) -> bool:
@@ -69,7 +87,8 @@ def link_latest(link: Path, run: Path, notify: Callable[[str], None]) -> None:
     """
     with _told(link, run):
         if _is_run(link):
-            _set_aside([link], new_run(f"{link.name}-earlier", _changed(link)), notify)
+            with new_run(f"{link.name}-earlier", _changed(link)) as earlier:
+                _set_aside([link], earlier, notify)
         _link(link, run)
 
 
@@ -77,9 +96,10 @@ def link_latest_events(task: str, run: Path, notify: Callable[[str], None]) -> N
     """The same for a task of the event models. Earlier runs move together, so that the pair stays one."""
     link = EVENT_RUNS / task
     with _told(link, run):
-        earlier = [place for place in sorted(EVENT_RUNS.glob("*")) if _is_run(place)]
-        if earlier:
-            _set_aside(earlier, new_run(f"{EVENT_RUNS.name}-earlier", max(map(_changed, earlier))), notify)
+        runs = [place for place in sorted(EVENT_RUNS.glob("*")) if _is_run(place)]
+        if runs:
+            with new_run(f"{EVENT_RUNS.name}-earlier", max(map(_changed, runs))) as earlier:
+                _set_aside(runs, earlier, notify)
         _link(link, run)
 
 
@@ -106,7 +126,6 @@ def _set_aside(places: Sequence[Path], earlier: Path, notify: Callable[[str], No
     """Moves runs to a folder in RUNS, with links in their places: one of them by itself, or those of tasks in it."""
     for place in places:
         target = earlier / place.name if place.parent == EVENT_RUNS else earlier
-        target.parent.mkdir(parents=True, exist_ok=True)
         place.rename(target)
         _link(place, target)
         notify(f"{place} held an earlier run, which now lies in {target}")
