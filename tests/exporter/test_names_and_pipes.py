@@ -17,7 +17,7 @@ from storyteller_exporter.commands.export_event_classifier import main as export
 from storyteller_exporter.commands.verify_onnx import main as verify
 from storyteller_trainer.commands.generate_event_data import main as generate_events
 from tiny_encoders import save_tiny_encoder
-from workspace import BIN, console_commands
+from workspace import BIN, click_commands, console_commands
 
 NAMES = ["a b ü", "[red]", "b[", ":x:"]
 
@@ -138,6 +138,36 @@ def work(
     save_tiny_encoder(Path("encoder"), "bert")
     generate_events(["--per-kind", "4", "-o", "events.jsonl"], standalone_mode=False)
     Path("story.txt").write_text("I pick up the rusty sword. Mara walked to the old mill.\n")
+
+
+#: What is looked for in a place, and need not be there.
+LOOKED_FOR = {("list-runs", "run"), ("train-character-model", "--cache-dir"), ("write-report", "--models")}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("work", "traced")
+@pytest.mark.parametrize("name", sorted({*WORK, "verify-onnx"}))
+def test_a_link_that_leads_to_itself_is_told_in_one_line_wherever_it_is_named(name: str) -> None:
+    Path("loop.jsonl").symlink_to("loop.jsonl")
+    words = "models/event_classifier --checkpoint runs" if name == "verify-onnx" else WORK[name][0]
+    command = click_commands()[f"{name} check" if name == "storyteller-schema" else name]
+    given = [word for word in words.split() if word != "check"]
+    named = [word for number, word in enumerate(given) if "-" not in (word[0], given[number - 1][0] if number else "")]
+    tries = [(word, ["loop.jsonl" if each == word else each for each in given]) for word in named]
+    tries += [
+        (parameter.opts[-1], [*given, parameter.opts[-1], "loop.jsonl"])
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and isinstance(parameter.type, click.Path)
+    ]
+    for what, line in tries:
+        if (name, what) in LOOKED_FOR:
+            continue
+        done = CliRunner().invoke(command, line, catch_exceptions=False)
+        errors = [each for each in done.stderr.splitlines() if each.startswith("Error: ")]
+        told = errors if name != "promote-model" or what != "--checkpoint" else done.stdout.splitlines()[1:2]
+        assert done.exit_code in (1, 2), (line, done.output)
+        assert len(told) == 1, (line, done.output)
+        assert "loop.jsonl" in told[0] or "leave" in told[0], (line, told)
 
 
 @pytest.mark.slow

@@ -97,6 +97,54 @@ def test_a_name_that_is_not_utf8_is_refused(name: str, parameter: click.Paramete
     assert "b'bad\\xff.jsonl' is not UTF-8" in result.stderr
 
 
+@pytest.mark.parametrize("command", [train_character, train_events, schema], ids=str)
+def test_nor_may_a_link_lead_to_one(command: click.Command) -> None:
+    Path("fine.jsonl").symlink_to(NOT_UTF8)
+    result = call(command, *(["check"] if command is schema else []), "fine.jsonl")
+    assert result.exit_code == 2
+    assert "bad\\xff.jsonl' is not UTF-8" in result.stderr
+
+
+def test_nor_may_a_link_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "fine.jsonl").symlink_to(NOT_UTF8)
+    result = call(train_character, "data")
+    assert result.exit_code == 2
+    assert "bad\\xff.jsonl': the name is not UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize("command", click_commands().values(), ids=click_commands())
+def test_nor_the_working_directory_which_may_not_be_gone_either(
+    command: click.Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"annotate-text": ["a"], "compare-models": ["a", "b"], "import-annotations": ["a"]}
+    words = arguments.get(str(command.name), ["check"] if command is schema else [])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    told = call(command, *words)
+    assert (told.exit_code, "the working directory is gone; go to another one" in told.stderr) == (2, True)
+    try:
+        (tmp_path / NOT_UTF8).mkdir()
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    monkeypatch.chdir(tmp_path / NOT_UTF8)
+    told = call(command, *words)
+    assert told.exit_code == 2
+    assert "bad\\xff.jsonl': the name of the working directory is not UTF-8; give it another one" in told.stderr
+    assert call(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("variable", ["STORYTELLER_DATA_PATH", "STORYTELLER_MODEL_PATH"])
+def test_nor_a_folder_that_the_environment_names(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, NOT_UTF8)
+    command = click_commands()["train-character-model" if variable == "STORYTELLER_DATA_PATH" else "verify-onnx"]
+    told = call(command)
+    assert told.exit_code == 2
+    assert f"{variable}: b'bad\\xff.jsonl' is not UTF-8; give the folder another name" in told.stderr
+
+
 def test_nor_may_a_file_in_a_folder_have_such_a_name(tmp_path: Path) -> None:
     try:
         (tmp_path / NOT_UTF8).write_text("{}\n")

@@ -87,7 +87,8 @@ def main(
     with judging("texts"):
         for path in texts:
             if not path.is_file():
-                raise StorytellerError(f"{path}: no such file; a UTF-8 text is expected")
+                found = "is no file" if path.exists() else "no such file"
+                raise StorytellerError(f"{path}: {found}; a UTF-8 text is expected")
     with judging("models"):
         require_models(folder)
     target = output or OUTPUTS[tool]

@@ -40,6 +40,19 @@ _OWN = re.compile(r"/dev/fd/(\d+)|/dev/std(out|err)")
 _REFUSED = {stat.S_ISDIR: "a folder", stat.S_ISBLK: "a block device", stat.S_ISSOCK: "a socket"}
 
 
+def not_utf8(path: StrPath) -> bytes | None:
+    """The path, or that to which a link leads, where it is not UTF-8, so that no report or manifest can speak of it."""
+    names = [os.fsencode(path)]
+    with suppress(OSError, ValueError):  # no working directory, or no name at all
+        names.append(os.path.realpath(names[0]))
+    for name in names:
+        try:
+            name.decode()
+        except UnicodeDecodeError:
+            return name
+    return None
+
+
 class CannotWriteError(StorytellerError):
     """The system refuses: a full disk, a folder without permission, a limit."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from storyteller_schema.common.errors import StorytellerError, WrongValue
+from storyteller_schema.common.files import not_utf8
 
 
 class Option(click.Option):
@@ -35,10 +35,9 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuses a name that is not UTF-8, which no checkpoint, manifest or report could speak of."""
-        try:
-            os.fsencode(value).decode()
-        except UnicodeDecodeError:
-            self.fail(f"{os.fsencode(value)!r} is not UTF-8; give it another name", param, ctx)
+        # Of the working directory's own name, it is told as such (settings.py).
+        if (name := not_utf8(value)) and not not_utf8("."):
+            self.fail(f"{name!r} is not UTF-8; give it another name", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -16,6 +16,7 @@ from dotenv import load_dotenv
 
 from storyteller_schema.common.env_file import EnvFile, EnvFileError, find_env_file, read_env_file
 from storyteller_schema.common.errors import WrongValue
+from storyteller_schema.common.files import not_utf8
 from storyteller_schema.common.hints import as_data
 from storyteller_schema.common.one_line import one_line
 
@@ -36,8 +37,9 @@ def load_env() -> None:
 
     Raises:
         EnvFileError: the file cannot be read or parsed, or holds no path where one is expected.
+        WrongValue: the working directory is gone, or its name is not UTF-8.
     """
-    path = find_env_file(Path.cwd())
+    path = find_env_file(_working_directory())
     file = read_env_file(path) if path else None
     _tell_mistyped(file)
     if file is None:
@@ -50,6 +52,16 @@ def load_env() -> None:
     for variable in VARIABLES:
         if variable in file.lines and variable not in before:
             _make_absolute(variable, file)
+
+
+def _working_directory() -> Path:
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise WrongValue("the working directory is gone; go to another one") from None
+    if name := not_utf8(here):
+        raise WrongValue(f"{name!r}: the name of the working directory is not UTF-8; give it another one")
+    return here
 
 
 def _make_absolute(variable: str, file: EnvFile) -> None:
@@ -88,6 +100,8 @@ def _folder(variable: str, expected: str) -> Path | None:
         path = Path(value).expanduser()
     except RuntimeError:  # ~name of nobody
         path = Path(value)
+    if name := not_utf8(path):
+        raise WrongValue(f"{variable}: {name!r} is not UTF-8; give the folder another name")
     if not path.is_dir():
         found = "is not a folder" if path.exists() else "does not exist"
         raise WrongValue(

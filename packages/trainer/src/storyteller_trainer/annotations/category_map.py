@@ -67,7 +67,9 @@ def read_map(path: Path) -> CategoryMap:
     """
     try:
         read = msgspec.toml.decode(path.read_bytes(), type=_MapFile)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StorytellerError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorytellerError(f"{path}: {error}") from error
     categories = {}
     for label, value in read.categories.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.common.files import StrPath
+from storyteller_schema.common.files import StrPath, not_utf8
 from storyteller_schema.common.hints import hint
 
 #: The commands that make sample data.
@@ -42,10 +41,8 @@ def check_file(path: StrPath, maker: str | None = None) -> None:
         StorytellerError: nothing is there, it is a folder, it is empty, or its name is not UTF-8.
     """
     path = Path(path)
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise StorytellerError(f"{os.fsencode(path)!r}: the name is not UTF-8; give the file another one") from None
+    if name := not_utf8(path):
+        raise StorytellerError(f"{name!r}: the name is not UTF-8; give the file another one")
     try:
         found = path.stat()
     except FileNotFoundError:
