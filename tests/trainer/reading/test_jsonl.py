@@ -9,11 +9,14 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.reading import jsonl
-from storyteller_trainer.reading.jsonl import MAX_LINE, numbered_lines
+from storyteller_trainer.reading.jsonl import MAX_LINE, cut_at_lines, numbered_lines
 
 
 def test_a_line_of_the_limit_is_read_and_a_longer_one_refused(tmp_path: Path) -> None:
@@ -25,6 +28,30 @@ def test_a_line_of_the_limit_is_read_and_a_longer_one_refused(tmp_path: Path) ->
         StorytellerError, match=r"a\.jsonl: line 2: longer than 16 MiB; one JSON object a line is expected"
     ):
         list(numbered_lines(path))
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"\r", b"\n", b" ", b"\xef\xbb\xbf"]), min_size=1).map(b"".join), st.integers(1, 9)
+)
+def test_the_spans_of_a_file_hold_its_lines_each_once(content: bytes, pieces: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        path.write_bytes(content)
+        spans = cut_at_lines(path, pieces)
+        assert 1 <= len(spans) <= pieces
+        found = [line for span in spans for _, line in numbered_lines(path, span)]
+        assert found == [line for _, line in numbered_lines(path)]
+
+
+@pytest.mark.parametrize("length", [MAX_LINE - 1, MAX_LINE, 2 * MAX_LINE])
+def test_no_cut_is_made_inside_of_a_line(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n" + b"x" * length + b"\n2\n3\n")
+    lines = {0, 2, length + 3, length + 5, length + 7}
+    for pieces in (2, 3, 50):
+        for start, stop in cut_at_lines(path, pieces):
+            assert start in lines
+            assert stop in lines
 
 
 @pytest.mark.parametrize("character", [b"\0", b" ", b"["])

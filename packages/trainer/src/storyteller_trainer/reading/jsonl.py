@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import os
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import StrPath, not_utf8
@@ -25,6 +29,18 @@ _BUFFER = 1 << 18
 #: Bytes of a line, its end included; a line of ours has some 10,000. What is longer is no JSONL, whatever it is, and is
 #: not read into memory to say so.
 MAX_LINE = 16 << 20
+
+
+class Span(NamedTuple):
+    """Consecutive bytes of a file, the lines in them whole."""
+
+    start: int
+    #: None for the end of the file.
+    stop: int | None
+
+
+#: All of a file.
+WHOLE = Span(0, None)
 
 
 class DataGoneError(Exception):
@@ -103,10 +119,32 @@ def _content_hash(path: Path) -> str:
     return found.hexdigest()
 
 
-def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
+def cut_at_lines(path: Path, pieces: int) -> list[Span]:
+    """A plain file as at most so many spans of whole lines, about equally long; gzip, which cannot be cut, as one.
+
+    Raises:
+        StorytellerError: the file cannot be read.
+    """
+    with _opened(path) as file:
+        if pieces == 1 or file.read(2) == _GZIP_MAGIC:
+            return [WHOLE]
+        size = os.fstat(file.fileno()).st_size
+        cuts = {0, size}
+        for piece in range(1, pieces):
+            # From the byte before, so that a line that begins right here is not skipped.
+            file.seek(max(0, size * piece // pieces - 1))
+            if file.readline(MAX_LINE).endswith(b"\n"):
+                cuts.add(file.tell())
+    return [Span(start, stop) for start, stop in pairwise(sorted(cuts))]
+
+
+def numbered_lines(path: StrPath, span: Span = WHOLE) -> Iterator[tuple[int, bytes]]:
     """Line numbers (from 1) and lines with their line ends. Blank lines and a UTF-8 byte order mark are skipped.
 
     Whether a file is gzip is told by its first bytes, whatever its name is.
+
+    Args:
+        span: from `cut_at_lines`: the lines there alone, which are counted from there.
 
     Raises:
         StorytellerError: the file cannot be read, its compression is damaged or cut off, or a line is too long.
@@ -114,16 +152,19 @@ def numbered_lines(path: StrPath) -> Iterator[tuple[int, bytes]]:
     path = Path(path)
     with _opened(path) as raw:
         packed = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
+        raw.seek(span.start)
         file = gzip.GzipFile(fileobj=raw) if packed else raw
+        left = math.inf if span.stop is None else span.stop - span.start
         number = 0
         try:
-            for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+            while left > 0 and (line := file.readline(MAX_LINE + 1)):
+                number += 1
+                left -= len(line)
                 if len(line) > MAX_LINE:
                     raise StorytellerError(
                         f"{path}: line {number}: longer than {MAX_LINE >> 20} MiB; one JSON object a line is expected"
                     )
-                if number == 1:
+                if number == 1 and span.start == 0:
                     line = line.removeprefix(_UTF8_BOM)
                 if not line.isspace() and line:
                     yield number, line

@@ -23,7 +23,7 @@ from storyteller_trainer.character.data.line_parser import Cell, Example, diagno
 from storyteller_trainer.character.data.manifest import Ceiling, read_ceiling
 from storyteller_trainer.character.data.rows import Rows
 from storyteller_trainer.character.data.violations import Floats, Mask, violations
-from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file, numbered_lines, sha256
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, WHOLE, Span, check_file, numbered_lines, sha256
 from storyteller_trainer.reading.problems import Problem
 
 #: Where parsed files are kept.
@@ -115,9 +115,9 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     check_file(path, CHARACTER_MAKER)
     cache = Cache(cache_dir) if cache_dir else None
     digest = cache.digest(path) if cache else sha256(path)
-    arrays = cache.load(digest) or cache.store(digest, _sound_chunks(path)) if cache else None
+    arrays = cache.load(digest) or cache.store(digest, sound_chunks(path)) if cache else None
     if arrays is None:
-        arrays = join_chunks(_sound_chunks(path))
+        arrays = join_chunks(sound_chunks(path))
     ceiling, notices = read_ceiling(path, arrays)
     return CharacterDataset(
         path=path,
@@ -130,9 +130,9 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     )
 
 
-def read_chunks(path: Path, report: Callable[[Problem], None]) -> Iterator[Chunk]:
+def read_chunks(path: Path, report: Callable[[Problem], None], span: Span = WHOLE) -> Iterator[Chunk]:
     """Parses and checks a file chunk by chunk; every problem is reported, in the order of the lines."""
-    lines = numbered_lines(path)
+    lines = numbered_lines(path, span)
     while batch := list(islice(lines, CHUNK)):
         yield _check(batch, report)
 
@@ -176,11 +176,15 @@ def _finite(values: Floats) -> Mask:
     return finite
 
 
-def _sound_chunks(path: Path) -> Iterator[Chunk]:
-    """The chunks of a file that is sound, whole, and stays the same while it is read."""
+def sound_chunks(path: Path, span: Span = WHOLE) -> Iterator[Chunk]:
+    """The chunks of a file that is sound, whole, and stays the same while it is read.
+
+    Raises:
+        StorytellerError: it is not; the lines named are counted from the start of the span.
+    """
     before = stamp(path)
     examples = 0
-    for chunk in read_chunks(path, _refuse(path)):
+    for chunk in read_chunks(path, _refuse(path), span):
         examples += len(chunk.cells)
         yield chunk
     if stamp(path) != before:

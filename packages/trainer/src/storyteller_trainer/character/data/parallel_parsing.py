@@ -1,7 +1,10 @@
-"""Several files parsed at once, each by a process of its own that leaves them in the cache.
+"""Much new data parsed at once, by several processes that leave it in the cache.
 
-What such a process cannot do, because its file has a fault, is done again by `load_dataset` in the process that asked
-for it, and that says what is wrong.
+Each takes a file of its own. A plain file that is larger than a process's share of all is cut at line ends; what is
+made of its pieces waits in a folder in the cache, and is then put together as if one process had read the whole.
+
+What cannot be done like this, because a file has a fault, is done again by `load_dataset` in the process that asked for
+it, and that says what is wrong.
 """
 
 from __future__ import annotations
@@ -12,12 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
-from storyteller_trainer.character.data.cache import Cache
-from storyteller_trainer.character.data.dataset import load_dataset
+from storyteller_schema.common.files import temporary_beside
+
+from storyteller_trainer.character.data.cache import Cache, Stamp, stamp
+from storyteller_trainer.character.data.chunks import Arrays, Chunk
+from storyteller_trainer.character.data.dataset import CHUNK, load_dataset, sound_chunks
+from storyteller_trainer.character.data.rows import release
+from storyteller_trainer.reading.jsonl import WHOLE, Span, cut_at_lines
 
 #: This module, for `python -m`.
 MODULE = "storyteller_trainer.character.data.parallel_parsing"
@@ -30,10 +39,24 @@ MOST = 8
 _PAUSE = 0.02
 
 
-def fill_cache(files: Sequence[Path], cache_dir: Path, notify: Callable[[str], None]) -> None:
-    """Parses the files that the cache does not hold, as many at a time as there are cores.
+class _Piece(NamedTuple):
+    """What one process parses."""
 
-    Little data and a single file are left to `load_dataset`, and so is everything when the cache cannot be written to.
+    file: Path
+    span: Span
+    #: Where it leaves the result, under the hash of the file, or under `name` where that is only a piece.
+    cache: Path
+    name: str
+
+    def command(self) -> list[str]:
+        of_it = [] if self.span == WHOLE else [self.name, str(self.span.start), str(self.span.stop)]
+        return [sys.executable, "-m", MODULE, str(self.file), str(self.cache), *of_it]
+
+
+def fill_cache(files: Sequence[Path], cache_dir: Path, notify: Callable[[str], None]) -> None:
+    """Parses the files that the cache does not hold by as many processes as there are cores.
+
+    Little data and a single core are left to `load_dataset`, and so is everything when the cache cannot be written to.
 
     Args:
         files: that exist; notify: called with a line for the user.
@@ -45,10 +68,15 @@ def fill_cache(files: Sequence[Path], cache_dir: Path, notify: Callable[[str], N
     size = sum(file.stat().st_size for file in new)
     if size < LARGE or not _writable(cache_dir):
         return
-    at_once = min(len(new), os.cpu_count() or 1, MOST)
-    what = new[0].name if len(new) == 1 else f"{len(new)} files, {at_once} at a time"
-    notify(f"Parsing {what} ({size / 1e6:,.0f} MB); the next start finds the result in {cache_dir}")
-    if at_once > 1 and (failed := _parse(new, cache_dir, at_once)):
+    cores = min(os.cpu_count() or 1, MOST)
+    spans = {file: cut_at_lines(file, -(-file.stat().st_size * cores // size)) for file in new}
+    at_once = min(cores, sum(map(len, spans.values())))
+    what = new[0].name if len(new) == 1 else f"{len(new)} files"
+    notify(
+        f"Parsing {what}{f' by {at_once} processes' if at_once > 1 else ''} ({size / 1e6:,.0f} MB); "
+        f"the next start finds the result in {cache_dir}"
+    )
+    if at_once > 1 and (failed := _parse(spans, cache_dir, at_once)):
         load_dataset(failed, cache_dir)
 
 
@@ -61,21 +89,56 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _parse(files: Sequence[Path], cache_dir: Path, at_once: int) -> Path | None:
-    """Parses files side by side until all are done or one has failed; that one is returned."""
-    waiting = list(files)
-    running: dict[Path, subprocess.Popen[bytes]] = {}
+def _parse(spans: Mapping[Path, Sequence[Span]], cache_dir: Path, at_once: int) -> Path | None:
+    """Parses files until all are in the cache or one has failed; that one is returned."""
+    before = {file: stamp(file) for file in spans}
+    with temporary_beside(cache_dir / "pieces", folder=True) as folder:
+        pieces = {
+            file: [_Piece(file, span, cache_dir if span == WHOLE else folder, f"{number}-{span.start}") for span in cut]
+            for number, (file, cut) in enumerate(spans.items())
+        }
+        if failed := _run([piece for of_file in pieces.values() for piece in of_file], at_once):
+            return failed
+        for file, of_file in pieces.items():
+            if of_file[0].span != WHOLE and not _put_together(file, of_file, before[file], Cache(cache_dir)):
+                return file
+    return None
+
+
+def _put_together(file: Path, pieces: Sequence[_Piece], before: Stamp, cache: Cache) -> bool:
+    """Keeps what was made of the pieces of a file as what the file holds, if it stayed as it was before."""
+    digest = cache.digest(file)
+    made = [Cache(piece.cache).load(piece.name) for piece in pieces]
+    whole = [arrays for arrays in made if arrays is not None]
+    if len(whole) < len(pieces) or stamp(file) != before:
+        return False
+    return cache.store(digest, (chunk for arrays in whole for chunk in _chunks(arrays))) is not None
+
+
+def _chunks(arrays: Arrays) -> Iterator[Chunk]:
+    for start in range(0, len(arrays.cells), CHUNK):
+        part = slice(start, start + CHUNK)
+        cells = [arrays.cell_names[cell] for cell in arrays.cells[part]]
+        yield Chunk(arrays.features[part], arrays.labels[part], cells, arrays.digests[part])
+        release(arrays.features)
+        release(arrays.labels)
+
+
+def _run(pieces: Sequence[_Piece], at_once: int) -> Path | None:
+    """Starts a process for each piece, so many at a time, until all are done or one fails: its file is returned."""
+    waiting = list(pieces)
+    running: dict[_Piece, subprocess.Popen[bytes]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                file = waiting.pop(0)
-                running[file] = start([sys.executable, "-m", MODULE, str(file), str(cache_dir)])
+                piece = waiting.pop(0)
+                running[piece] = start(piece.command())
             time.sleep(_PAUSE)
-            for file, process in list(running.items()):
+            for piece, process in list(running.items()):
                 if process.poll() is not None:
-                    del running[file]
+                    del running[piece]
                     if process.returncode:
-                        return file
+                        return piece.file
         return None
     finally:
         for process in running.values():
@@ -96,8 +159,16 @@ def _leave(number: int, frame: FrameType | None) -> None:
     sys.exit(1)
 
 
+def _main(file: Path, cache: Path, name: str = "", *span: str) -> None:
+    """One of the processes: keeps what it makes of a file, or of a span of it under a name."""
+    if not span:
+        load_dataset(file, cache)
+    elif Cache(cache).store(name, sound_chunks(file, Span(*map(int, span)))) is None:
+        sys.exit(1)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _leave)
     # From a terminal Ctrl-C comes here too. The process that started this one answers it, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    load_dataset(Path(sys.argv[1]), Path(sys.argv[2]))
+    _main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
