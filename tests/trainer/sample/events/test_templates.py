@@ -145,14 +145,14 @@ def test_a_frame_is_a_template_of_each_kind_that_has_a_clause() -> None:
         '[[frames]]\nregister = "player"\ntexts = ["{I:Actor} go, {main}.", "{main} now."]\n'
         '[frames.clauses]\nSpeechAct = { phrase = "aside", action = "Speak" }\n'
     )
-    framed = parse_templates(content.encode(), small_vocabulary(), "sentences.toml")[2 * len(EventKind) :]
+    framed = parse_templates({"sentences.toml": content.encode()}, small_vocabulary())[2 * len(EventKind) :]
     assert [(t.name, t.kinds, t.action) for t in framed] == [
         ("SpeechAct.player.2", (EventKind.SPEECH_ACT,), "Speak"),
         ("SpeechAct.player.3", (EventKind.SPEECH_ACT,), "Speak"),
     ]
     assert framed[0].nodes == parse_template("{I:Actor} go, {aside}.", small_vocabulary(), "")
     with pytest.raises(StorytellerError, match=r"frames: '\{I:Actor\} go, \{asides\}\.': nothing to fill"):
-        parse_templates(content.replace('"aside"', '"asides"').encode(), small_vocabulary(), "sentences.toml")
+        parse_templates({"sentences.toml": content.replace('"aside"', '"asides"').encode()}, small_vocabulary())
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ GROUP = '[[templates]]\nkinds = ["SpeechAct"]\nregister = "player"\ntexts = ["{I
     ("content", "message"),
     [
         (GROUP, "no template with the primary kind StateAssertion in the register player"),
-        (GROUP + GROUP, "templates[1]: '{I:Actor} talk.' is empty or stands in the file twice"),
+        (GROUP + GROUP, "templates[1]: '{I:Actor} talk.' is empty or stands there twice"),
         (GROUP.replace("{I:Actor} talk.", " "), "templates[0]: ' ' is empty"),
         (GROUP.replace('"SpeechAct"', ""), "templates[0]: kinds is empty or names one twice: []"),
         (GROUP.replace('"SpeechAct"', '"SpeechAct", "SpeechAct"'), "kinds is empty or names one twice"),
@@ -229,6 +229,6 @@ GROUP = '[[templates]]\nkinds = ["SpeechAct"]\nregister = "player"\ntexts = ["{I
 )
 def test_a_bad_template_file_is_named(content: str, message: str) -> None:
     with pytest.raises(StorytellerError) as caught:
-        parse_templates(content.encode(), small_vocabulary(), "sentences.toml")
+        parse_templates({"sentences.toml": content.encode()}, small_vocabulary())
     assert str(caught.value).startswith("sentences.toml: ")
     assert message in str(caught.value)

@@ -1,9 +1,9 @@
-"""Reads event_templates.toml and event_vocabulary.toml: sentences with slots, and the words that fill them."""
+"""Reads event_templates.toml, written/*.toml and event_vocabulary.toml: sentences with slots, and what fills them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from random import Random
@@ -248,24 +248,24 @@ def parse_template(text: str, vocabulary: Vocabulary, where: str) -> tuple[Node,
         raise StorytellerError(f"{where}: {text!r}: {error}") from error
 
 
-def parse_templates(content: bytes, vocabulary: Vocabulary, name: str) -> list[Template]:
-    """The templates of a template file's content; `name` is how errors call it.
+def parse_templates(contents: Mapping[str, bytes], vocabulary: Vocabulary) -> list[Template]:
+    """The templates of some template files.
+
+    Args:
+        contents: what stands in each, by the name that errors call it.
 
     Raises:
-        StorytellerError: naming the file, the group and the text that is wrong.
+        StorytellerError: naming the file, the group and the text that is wrong, or a kind that has no template.
     """
     templates: list[Template] = []
     texts: set[str] = set()
     numbers: dict[str, int] = {}
-    read = _decode(content, _TemplateFile, name)
-    framed = [group for frames in read.frames for group in _framed(frames)]
-    for index, group in enumerate([*read.templates, *framed]):
-        where = f"{name}: templates[{index}]" if index < len(read.templates) else f"{name}: frames"
+    for where, group in _groups(contents):
         if not group.kinds or len(set(group.kinds)) < len(group.kinds):
             raise StorytellerError(f"{where}: kinds is empty or names one twice: {[str(kind) for kind in group.kinds]}")
         for text in group.texts:
             if not text.strip() or text in texts:
-                raise StorytellerError(f"{where}: {text!r} is empty or stands in the file twice")
+                raise StorytellerError(f"{where}: {text!r} is empty or stands there twice")
             texts.add(text)
             series = f"{group.kinds[0]}.{group.register}"
             numbers[series] = numbers.get(series, 0) + 1
@@ -275,8 +275,18 @@ def parse_templates(content: bytes, vocabulary: Vocabulary, name: str) -> list[T
     for kind in EventKind:
         for register in Register:
             if f"{kind}.{register}" not in numbers:
-                raise StorytellerError(f"{name}: no template with the primary kind {kind} in the register {register}")
+                raise StorytellerError(
+                    f"{', '.join(contents)}: no template with the primary kind {kind} in the register {register}"
+                )
     return templates
+
+
+def _groups(contents: Mapping[str, bytes]) -> Iterator[tuple[str, _Group]]:
+    """All groups of the files, with the place of each."""
+    for name, content in contents.items():
+        read = _decode(content, _TemplateFile, name)
+        yield from ((f"{name}: templates[{index}]", group) for index, group in enumerate(read.templates))
+        yield from ((f"{name}: frames", group) for frames in read.frames for group in _framed(frames))
 
 
 def _framed(frames: _Frames) -> Iterator[_Group]:
@@ -290,7 +300,9 @@ def load_templates() -> list[Template]:
     """The templates that the package brings along."""
     folder = files(__package__)
     vocabulary = Vocabulary(folder.joinpath("event_vocabulary.toml").read_bytes(), "event_vocabulary.toml")
-    return parse_templates(folder.joinpath("event_templates.toml").read_bytes(), vocabulary, "event_templates.toml")
+    written = sorted(folder.joinpath("written").iterdir(), key=lambda file: file.name)
+    contents = {file.name: file.read_bytes() for file in [folder.joinpath("event_templates.toml"), *written]}
+    return parse_templates(contents, vocabulary)
 
 
 def _decode(content: bytes, type_: type[T], name: str) -> T:
