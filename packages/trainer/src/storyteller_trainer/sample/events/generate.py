@@ -32,7 +32,7 @@ STRAIGHT_QUOTES_SHARE = 0.5
 #: single quotes, and a sentence that opens with a noun phrase has no capital ("the old man turned away").
 ENGINE_STYLE_SHARE = 0.3
 #: Draws of one template before it is taken to have nothing new to say.
-ATTEMPTS = 50
+ATTEMPTS = 12
 
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'"})
 _SINGLE = str.maketrans(dict.fromkeys("“”‘’", "'"))
@@ -89,18 +89,30 @@ def generate(per_kind: int, seed: int) -> EventData:
             # Of an odd number the player gets one more.
             wanted = (per_kind + (register is Register.PLAYER)) // 2
             chosen = [t for t in templates if t.kinds[0] is kind and t.register is register]
-            made: list[EventExample] = []
-            while len(made) < wanted:
-                turn = [source.new(template) for template in rng.sample(chosen, len(chosen))[: wanted - len(made)]]
-                if not any(turn):
-                    raise StorytellerError(
-                        f"the {len(chosen)} templates of {kind} in the register {register} make {len(made)} different "
-                        f"texts, not {wanted}; ask for fewer examples of a kind than {per_kind}"
-                    )
-                made += [example for example in turn if example]
+            made = _in_turns(source, chosen, wanted)
+            if len(made) < wanted:
+                raise StorytellerError(
+                    f"the {len(chosen)} templates of {kind} in the register {register} make {len(made)} different "
+                    f"texts, not {wanted}; ask for fewer examples of a kind than {per_kind}"
+                )
             examples += made
     rng.shuffle(examples)
     return EventData(examples, source.drawn, seed)
+
+
+def _in_turns(source: _Source, templates: Sequence[Template], wanted: int) -> list[EventExample]:
+    """At most `wanted` texts, each template's turn coming as often as the others' while it has something new to say."""
+    made: list[EventExample] = []
+    left = list(templates)
+    while left and len(made) < wanted:
+        for template in source.rng.sample(left, len(left)):
+            if len(made) == wanted:
+                break
+            if example := source.new(template):
+                made.append(example)
+            else:
+                left.remove(template)
+    return made
 
 
 class _Source:
@@ -108,7 +120,7 @@ class _Source:
 
     def __init__(self, rng: Random) -> None:
         self.drawn = 0
-        self._rng = rng
+        self.rng = rng
         self._texts: set[str] = set()
         self._owners: dict[str, str] = {}
 
@@ -116,7 +128,7 @@ class _Source:
         """A text of this template, or None when many draws have brought nothing new."""
         for _ in range(ATTEMPTS):
             self.drawn += 1
-            example = draw_example(template, self._rng)
+            example = draw_example(template, self.rng)
             text = re.sub(r"\W+", " ", example.text.casefold()).strip()
             owner = self._owners.setdefault(skeleton(example.text, example.entities), template.name)
             if text not in self._texts and owner == template.name:
