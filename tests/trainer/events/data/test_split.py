@@ -178,14 +178,14 @@ def test_upper_and_lower_case_may_be_parted() -> None:
 def test_where_no_text_is_shared_the_split_is_what_it_was(many: list[EventExample]) -> None:
     """A literal: reported scores are of this split. Another one makes another version of every result."""
     held = sorted(skeletons(split(many, Strategy.RANDOM, seed=42).skeletons))
-    assert len(held) == 81
-    assert held[::15] == [
-        "ActionOccurrence.narrator.13",
-        "EmotionalExpression.player.19",
-        "InformationTransfer.narrator.13",
-        "RelationalShift.player.24",
-        "SpeechAct.narrator.34",
-        "StateAssertion.narrator.5",
+    assert len(held) == 240
+    assert held[::45] == [
+        "ActionOccurrence.narrator.133",
+        "EmotionalExpression.player.134",
+        "InformationTransfer.narrator.114",
+        "RelationalShift.player.180",
+        "SpeechAct.narrator.112",
+        "StateAssertion.narrator.91",
     ]
 
 

@@ -6,11 +6,12 @@ import pytest
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.sample.events.generate import EventData, generate
 from storyteller_trainer.sample.events.prose import load_prose
+from storyteller_trainer.sample.fallback import EVENT_SEED, EVENTS_PER_KIND
 
 
 @pytest.fixture(scope="session")
 def generated() -> EventData:
-    return generate(per_kind=1000, seed=2026)
+    return generate(EVENTS_PER_KIND, EVENT_SEED)
 
 
 @pytest.fixture(scope="session")

@@ -62,4 +62,4 @@ def test_a_place_that_cannot_be_written() -> None:
 def test_help_shows_an_example() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    assert "generate-event-data --per-kind 1000 --seed 2026 -o artifacts/data/events.jsonl" in result.stdout
+    assert "generate-event-data --per-kind 1250 --seed 2026 -o artifacts/data/events.jsonl" in result.stdout

@@ -47,7 +47,7 @@ def main(per_kind: int, seed: int, output: Path, prose: Path | None, as_json: bo
 
     \b
     Examples:
-      generate-event-data --per-kind 1000 --seed 2026 -o artifacts/data/events.jsonl
+      generate-event-data --per-kind 1250 --seed 2026 -o artifacts/data/events.jsonl
       generate-event-data --prose artifacts/data/prose.jsonl
     """
     if prose is not None:

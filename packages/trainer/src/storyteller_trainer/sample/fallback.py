@@ -9,8 +9,8 @@ from storyteller_schema.common.settings import ARTIFACTS, DATA_VARIABLE
 
 CHARACTER_FILE = ARTIFACTS / "data" / "character.jsonl"
 EVENT_FILE = ARTIFACTS / "data" / "events.jsonl"
-#: As many as in the engine's own file: 8,000 examples over the eight kinds.
-EVENTS_PER_KIND = 1000
+#: 10,000 sentences, by which nearly every template of the sample comes up once.
+EVENTS_PER_KIND = 1250
 EVENT_SEED = 2026
 
 

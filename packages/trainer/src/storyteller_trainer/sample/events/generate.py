@@ -176,7 +176,7 @@ def _polish(drawn: Sequence[Piece], register: Register, rng: Random) -> list[Pie
         if rng.random() < LOWER_CASE_SHARE:
             pieces = [_edit(piece, str.lower) for piece in pieces]
         if rng.random() < NO_FULL_STOP_SHARE and pieces[-1].category is None:
-            pieces[-1] = _edit(pieces[-1], lambda text: text.removesuffix("."))
+            pieces[-1] = _edit(pieces[-1], _without_full_stop)
     return [piece for piece in pieces if piece.text]
 
 
@@ -187,8 +187,13 @@ def _as_the_engine(pieces: Sequence[Piece]) -> list[Piece]:
         first = _edit(first, lambda text: _OPENING_DETERMINER.sub(lambda opening: opening[0].lower(), text))
     pieces = [first, *others]
     if pieces[-1].category is None:
-        pieces[-1] = _edit(pieces[-1], lambda text: text.removesuffix("."))
+        pieces[-1] = _edit(pieces[-1], _without_full_stop)
     return [piece for piece in pieces if piece.text]
+
+
+def _without_full_stop(text: str) -> str:
+    """Three full stops are no full stop."""
+    return text if text.endswith("..") else text.removesuffix(".")
 
 
 def _edit(piece: Piece, change: Callable[[str], str]) -> Piece:
