@@ -31,7 +31,7 @@ _BUFFER = 1 << 18
 MAX_LINE = 16 << 20
 
 
-class Span(NamedTuple):
+class ByteRange(NamedTuple):
     """Consecutive bytes of a file, the lines in them whole."""
 
     start: int
@@ -40,7 +40,7 @@ class Span(NamedTuple):
 
 
 #: All of a file.
-WHOLE = Span(0, None)
+WHOLE = ByteRange(0, None)
 
 
 class DataGoneError(Exception):
@@ -119,7 +119,7 @@ def _content_hash(path: Path) -> str:
     return found.hexdigest()
 
 
-def cut_at_lines(path: Path, pieces: int) -> list[Span]:
+def cut_at_lines(path: Path, pieces: int) -> list[ByteRange]:
     """A plain file as at most so many spans of whole lines, about equally long; gzip, which cannot be cut, as one.
 
     Raises:
@@ -135,10 +135,10 @@ def cut_at_lines(path: Path, pieces: int) -> list[Span]:
             file.seek(max(0, size * piece // pieces - 1))
             if file.readline(MAX_LINE).endswith(b"\n"):
                 cuts.add(file.tell())
-    return [Span(start, stop) for start, stop in pairwise(sorted(cuts))]
+    return [ByteRange(start, stop) for start, stop in pairwise(sorted(cuts))]
 
 
-def numbered_lines(path: StrPath, span: Span = WHOLE) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: StrPath, span: ByteRange = WHOLE) -> Iterator[tuple[int, bytes]]:
     """Line numbers (from 1) and lines with their line ends. Blank lines and a UTF-8 byte order mark are skipped.
 
     Whether a file is gzip is told by its first bytes, whatever its name is.

@@ -23,7 +23,7 @@ from storyteller_trainer.character.data.line_parser import Cell, Example, diagno
 from storyteller_trainer.character.data.manifest import Ceiling, read_ceiling
 from storyteller_trainer.character.data.rows import Rows
 from storyteller_trainer.character.data.violations import Floats, Mask, violations
-from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, WHOLE, Span, check_file, numbered_lines, sha256
+from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, WHOLE, ByteRange, check_file, numbered_lines, sha256
 from storyteller_trainer.reading.problems import Problem
 
 #: Where parsed files are kept.
@@ -130,7 +130,7 @@ def load_dataset(path: StrPath, cache_dir: StrPath | None = CACHE) -> CharacterD
     )
 
 
-def read_chunks(path: Path, report: Callable[[Problem], None], span: Span = WHOLE) -> Iterator[Chunk]:
+def read_chunks(path: Path, report: Callable[[Problem], None], span: ByteRange = WHOLE) -> Iterator[Chunk]:
     """Parses and checks a file chunk by chunk; every problem is reported, in the order of the lines."""
     lines = numbered_lines(path, span)
     while batch := list(islice(lines, CHUNK)):
@@ -176,7 +176,7 @@ def _finite(values: Floats) -> Mask:
     return finite
 
 
-def sound_chunks(path: Path, span: Span = WHOLE) -> Iterator[Chunk]:
+def sound_chunks(path: Path, span: ByteRange = WHOLE) -> Iterator[Chunk]:
     """The chunks of a file that is sound, whole, and stays the same while it is read.
 
     Raises:

@@ -26,7 +26,7 @@ from storyteller_trainer.character.data.cache import Cache, Stamp, stamp
 from storyteller_trainer.character.data.chunks import Arrays, Chunk
 from storyteller_trainer.character.data.dataset import CHUNK, load_dataset, sound_chunks
 from storyteller_trainer.character.data.rows import release
-from storyteller_trainer.reading.jsonl import WHOLE, Span, cut_at_lines
+from storyteller_trainer.reading.jsonl import WHOLE, ByteRange, cut_at_lines
 
 #: This module, for `python -m`.
 MODULE = "storyteller_trainer.character.data.parallel_parsing"
@@ -43,7 +43,7 @@ class _Piece(NamedTuple):
     """What one process parses."""
 
     file: Path
-    span: Span
+    span: ByteRange
     #: Where it leaves the result, under the hash of the file, or under `name` where that is only a piece.
     cache: Path
     name: str
@@ -89,7 +89,7 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _parse(spans: Mapping[Path, Sequence[Span]], cache_dir: Path, at_once: int) -> Path | None:
+def _parse(spans: Mapping[Path, Sequence[ByteRange]], cache_dir: Path, at_once: int) -> Path | None:
     """Parses files until all are in the cache or one has failed; that one is returned."""
     before = {file: stamp(file) for file in spans}
     with temporary_beside(cache_dir / "pieces", folder=True) as folder:
@@ -163,7 +163,7 @@ def _main(file: Path, cache: Path, name: str = "", *span: str) -> None:
     """One of the processes: keeps what it makes of a file, or of a span of it under a name."""
     if not span:
         load_dataset(file, cache)
-    elif Cache(cache).store(name, sound_chunks(file, Span(*map(int, span)))) is None:
+    elif Cache(cache).store(name, sound_chunks(file, ByteRange(*map(int, span)))) is None:
         sys.exit(1)
 
 
