@@ -145,6 +145,35 @@ def test_strange_json_is_told_with_file_and_place(
     assert "\x1b" not in checked.output
 
 
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [
+        ("action.type", lambda value: [value]),
+        ("action.type", lambda value: None),
+        ("speech.occurs", int),
+        ("speech.occurs", lambda value: str(value).lower()),
+        ("action.confidence", str),
+        ("emotion.intensity_delta", lambda value: "{}"),
+        ("emotion.intensity_delta", lambda value: []),
+        ("emotion.awareness_shift", lambda value: "[]"),
+        ("emotion.awareness_shift", lambda value: ""),
+        ("emotion.awareness_shift", lambda value: None),
+    ],
+)
+def test_a_prediction_of_another_type_is_a_difference(
+    tmp_path: Path, place: str, other: Callable[[Any], object]
+) -> None:
+    document = rich()
+    head, field = place.split(".")
+    prediction = document["golden_decode"][0]["prediction"]
+    prediction[head][field] = other(prediction[head][field])
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    checked = run("check", path)
+    assert checked.exit_code == 1
+    assert f"golden_decode[0].prediction {place}" in checked.output
+
+
 def test_strict_counts_what_no_source_shows(tmp_path: Path) -> None:
     path = tmp_path / "schema.json"
     path.write_text(json.dumps(rich()), encoding="utf-8")

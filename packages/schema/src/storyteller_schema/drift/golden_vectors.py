@@ -7,6 +7,7 @@ null in an input is read as NaN.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -67,15 +68,14 @@ def add_vector_facts(facts: Facts, document: SchemaDocument) -> None:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
-    """Dotted path and value of everything in nested mappings; a list is one value, an empty mapping and null too."""
-    if value is None:
-        yield path, "null"
-    elif value == {}:
-        yield path, "(empty)"
-    elif isinstance(value, Mapping):
+    """Dotted path and value of everything in nested mappings; a list is one value, an empty mapping too.
+
+    What is no number is its JSON, so that a list of one name is not that name, and 1 is not true.
+    """
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list | tuple):
-        yield path, ", ".join(map(str, value)) or "(none)"
-    else:
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path, value
+    else:
+        yield path, json.dumps(value, ensure_ascii=False)
