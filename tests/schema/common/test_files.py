@@ -306,3 +306,9 @@ def test_files_of_the_user_that_look_alike_stay() -> None:
         Path(name).write_text("the user's own")
     write_atomic("a.json", "content")
     assert names() == sorted([*mine, "a.json"])
+
+
+def test_of_a_file_in_a_folder_that_is_half_written_the_folder_is_told(tmp_path: Path) -> None:
+    with full_disk(0), pytest.raises(StorytellerError) as told, atomic_folder(tmp_path / "whole") as temporary:
+        write_atomic(temporary / "inner.txt", "x")
+    assert str(told.value).startswith(f"{tmp_path / 'whole'}: cannot write here: No space left on device; make room")

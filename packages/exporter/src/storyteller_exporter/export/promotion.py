@@ -21,7 +21,7 @@ from storyteller_exporter.export.candidate import Candidate, unfinished
 from storyteller_exporter.export.delivery import MANIFEST, alone, replace_all, staging
 from storyteller_exporter.report.comparison import Comparison
 from storyteller_exporter.report.model_card import MODEL_CARD, CardFile, model_card
-from storyteller_exporter.verify.verification import REPORT_NAME, write_report
+from storyteller_exporter.verify.verification import REPORT_NAME, report_text
 
 #: The folder, inside that of the files, of what was replaced.
 PREVIOUS = "previous"
@@ -86,7 +86,7 @@ def promote(candidate: Candidate, margin: float = MARGIN) -> Promotion:
             previous_files=before,
             **told,
         )
-        write_report(verifications, stage / REPORT_NAME)
+        (stage / REPORT_NAME).write_text(report_text(verifications), encoding="utf-8")
         (stage / MODEL_CARD).write_text(model_card([_card(one, stage) for one in verifications]), encoding="utf-8")
         (stage / MANIFEST).write_text(_manifest(found, stage), encoding="utf-8")
         with alone(folder):

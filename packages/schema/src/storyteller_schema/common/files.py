@@ -56,6 +56,11 @@ def not_utf8(path: StrPath) -> bytes | None:
 class CannotWriteError(StorytellerError):
     """The system refuses: a full disk, a folder without permission, a limit."""
 
+    def __init__(self, place: Path, error: OSError) -> None:
+        super().__init__(f"{place}: cannot write here: {error.strerror or error}; {_advice(error)}")
+        self.place = place
+        self.error = error
+
 
 @contextmanager
 def atomic_path(target: StrPath) -> Iterator[Path]:
@@ -120,15 +125,19 @@ def naming_what_failed(target: Path) -> Iterator[None]:
     """Around the writing of a file: an error of the system then says which file that was.
 
     Raises:
-        CannotWriteError: in place of an OSError, unless that names a file somewhere else, which was only read.
+        CannotWriteError: in place of an OSError, unless that names a file somewhere else, which was only read; and in
+            place of one about a temporary file of this one, of which the user knows nothing.
     """
     try:
         yield
+    except CannotWriteError as error:
+        if any(map(_is_temporary, error.place.parts)) and not any(map(_is_temporary, target.parts)):
+            raise CannotWriteError(target, error.error) from error
+        raise
     except OSError as error:
         if error.filename is not None and not _belongs(error.filename, target):
             raise
-        reason = error.strerror or str(error)
-        raise CannotWriteError(f"{target}: cannot write here: {reason}; {_advice(error)}") from error
+        raise CannotWriteError(target, error) from error
 
 
 def _belongs(name: str | bytes, target: Path) -> bool:
