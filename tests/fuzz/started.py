@@ -32,7 +32,7 @@ from samples import (
 from storyteller_trainer.runs.tensor_file import read_tensors
 
 #: Seconds that a command may take.
-LIMIT = 120
+LIMIT = 300
 #: The arguments of trainings of which two come to the same weights.
 SAME_AGAIN = ("--device", "cpu", "--threads", "1")
 
@@ -76,15 +76,15 @@ class Running:
 
     def wait(self) -> tuple[int, str]:
         """Exit code, or minus the signal, and what was printed; one that takes longer than the limit is killed."""
-        until = time.monotonic() + LIMIT
+        until, late = time.monotonic() + LIMIT, ""
         while not (ended := os.waitpid(self._process, os.WNOHANG))[0]:
             if time.monotonic() > until:
                 self.kill()
-                until += LIMIT
+                until, late = until + LIMIT, f"\nended by the fuzzer after {LIMIT} s"
             time.sleep(0.005)
         told = self._told.read_text(encoding="utf-8", errors="replace")
         self._told.unlink()
-        return os.waitstatus_to_exitcode(ended[1]), told
+        return os.waitstatus_to_exitcode(ended[1]), told + late
 
 
 def _become(call: Call, folder: Path, temporary: Path, output: int) -> NoReturn:
