@@ -52,3 +52,16 @@ def test_written_numbers_keep_their_digits() -> None:
 def test_bars_have_a_legend_only_where_there_are_several(count: int) -> None:
     values = {f"kind {number}": [1.0, 2.0] for number in range(count)}
     assert (">kind 0</text>" in bars("bars", "", ["a", "b"], values, label="x").svg) == (count > 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["$\\frac{$", "$x$", "\x1b[2J\r\n", "岩石", "🙂", "x" * 5000, "</text><script>", "&amp;", ""]
+)
+def test_a_row_may_have_any_name_and_nothing_in_it_is_read(name: str) -> None:
+    svg = bars("bars", "", [name, "another"], {"a": [0.5, 1.0]}, label="x").svg
+    assert ">another</text>" in svg
+    assert "\x1b" not in svg
+    assert "<script" not in svg
+    assert "x" * 100 not in svg
+    if "$" in name or (name.isprintable() and "<" not in name and "&" not in name and 0 < len(name) < 60):
+        assert f">{name}</text>" in svg

@@ -244,14 +244,35 @@ def test_rows_under_another_cell_are_told_before_training(tmp_path: Path, small_
     assert (
         f"{made}: 240 examples have the features and labels of an earlier one, 240 of them under another cell" in told
     )
-    found = re.search(r"(\d+) of (\d+) held-out examples \(.*%\) have the features and labels of a training", told)
+    found = re.search(r"(\d+) of (\d+) held-out examples \((.*)%\) have the features of a training", told)
     assert found
+    # The same, from what is held out by the file of --write-split, compared as JSON.
+    call(made, "--write-split", tmp_path / "split.json")
+    split = json.loads((tmp_path / "split.json").read_text())
+    rows = [json.dumps(json.loads(line)["features"]) for line in made.read_text().splitlines()]
+    trained = {rows[position] for position in split["train"]}
+    shared = sum(rows[position] in trained for position in split["validation"])
+    assert (int(found[1]), int(found[2])) == (shared, len(split["validation"]))
+    assert float(found[3]) == round(100 * shared / len(split["validation"]), 1)
     assert told.index(found[0]) < told.index("epoch 1/2")
     facts = json.loads(Path("artifacts/character/run.json").read_text())["data"]
     assert (facts["shared_examples"], facts["validation_examples"]) == (int(found[1]), int(found[2]))
     assert int(found[1]) > 0
     checked = call(made, "--validate-only")
     assert "240 duplicates (240 under another cell)" in checked.stdout
+
+
+def test_so_are_the_same_inputs_with_other_labels(tmp_path: Path, small_jsonl: Path) -> None:
+    records = [json.loads(line) for line in small_jsonl.read_text().splitlines()]
+    copies = []
+    for record, after in zip(records, [*records[1:], records[0]], strict=True):
+        cell = record["cell"] | {"archetype_b": "another"}
+        copies.append({"id": record["id"], "cell": cell, "features": record["features"], "labels": after["labels"]})
+    made = tmp_path / "made.jsonl"
+    made.write_text("".join(json.dumps(record) + "\n" for record in [*records, *copies]))
+    told = call(made, *QUICK).stderr
+    assert "features and labels of an earlier one" not in told
+    assert re.search(r"[1-9]\d* of \d+ held-out examples .* have the features of a training example", told)
 
 
 # --- the label rules --------------------------------------------------------------------------------------------------

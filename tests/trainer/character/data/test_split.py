@@ -97,10 +97,27 @@ def test_two_cells_can_be_halved() -> None:
     assert (len(train), len(validation)) == (50, 50)
 
 
+def rows(numbers: list[float]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Rows that differ in one place alone."""
+    features = np.random.default_rng(1).random(453, dtype=np.float32) * np.ones((len(numbers), 1), np.float32)
+    features[:, 17] = numbers
+    return features
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0, 2.0])] * 3), min_size=2, max_size=40))
+def test_as_many_are_counted_as_a_slow_comparison_finds(found: list[tuple[float, ...]]) -> None:
+    half = len(found) // 2
+    split = Split(train=np.arange(half), validation=np.arange(half, len(found)))
+    slow = sum(any(row == other for other in found[:half]) for row in found[half:])
+    assert count_shared(split, np.array(found, np.float32)) == slow
+
+
 def test_rows_on_both_sides_are_counted() -> None:
     split = Split(train=np.array([0, 1, 2]), validation=np.array([3, 4, 5]))
     digests = np.array([1, 2, 3, 2, 2, 9], np.uint64)
-    assert count_shared(split, digests) == 2
+    assert count_shared(split, rows([1, 2, 3, 2, 2, 9])) == 2
+    assert count_shared(split, rows([0.0, 2, 3, -0.0, 4, 5])) == 1, "the same number, written in another way"
+    assert count_shared(split, rows([1, 2, 3, 4, 5, 6])) == 0
     assert count_elsewhere(np.array([0, 0, 0, 1, 2, 0], np.int32), digests) == 2
     assert count_elsewhere(np.zeros(6, np.int32), digests) == 0, "repeated, and under the same cell"
     assert count_elsewhere(np.zeros(0, np.int32), np.zeros(0, np.uint64)) == 0

@@ -16,7 +16,7 @@ from storyteller_exporter.evaluate.calibration import Calibration
 from storyteller_exporter.evaluate.character_evaluation import CharacterReport
 from storyteller_exporter.evaluate.character_slices import Slice
 from storyteller_exporter.evaluate.row_figures import Floats
-from storyteller_exporter.report.svg import FAINT, INK, SERIES, Canvas, Chart, bars, by_epoch
+from storyteller_exporter.report.svg import FAINT, INK, SERIES, Canvas, Chart, bars, by_epoch, name_rows
 
 #: Where the engine cuts a binary output: the probability of a raw value of BINARY_CUT.
 ENGINE_CUT = float(1 / (1 + np.exp(-BINARY_CUT)))
@@ -153,7 +153,7 @@ def slice_losses(kind: str, found: Sequence[Slice], overall: float) -> Chart:
             axes.plot([one.loss.low, one.loss.high], [row, row], color=SERIES[0], linewidth=2)
         axes.plot([one.loss.value], [row], "o", color=SERIES[1] if one.weak else SERIES[0], markersize=5)
     axes.axvline(overall, color=INK, linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(found)), [one.name for one in found])
+    name_rows(axes, [one.name for one in found])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("weighted loss")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from storyteller_schema.common.one_line import one_line
 
 #: Of a chart, in inches of 72 points; a page shows it about as wide as this is in CSS pixels at 1.33 to the point, so
 #: that its text can be read on a telephone.
@@ -33,6 +35,8 @@ _VARIABLES = {INK: "var(--ink)", GRID: "var(--grid)", FAINT: "var(--faint)", CAR
     color: f"var(--c{number})" for number, color in enumerate(SERIES, start=1)
 }
 
+#: Characters of a name beside a chart, which a longer one would leave no room.
+NAME = 60
 #: Of matplotlib.
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -91,12 +95,19 @@ class Canvas:
 
     def chart(self, title: str, caption: str) -> Chart:
         """The SVG, without anything that would need an address."""
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(_STYLE), warnings.catch_warnings():
             if self.axes.get_legend_handles_labels()[0]:
                 self.axes.legend()
             file = io.StringIO()
+            # Letters that the font lacks here are the reader's browser's to show.
+            warnings.simplefilter("ignore", UserWarning)
             self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return Chart(title, caption, _inline(file.getvalue(), title))
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Writes a name, which may come from the data, at each place of the vertical axis."""
+    axes.set_yticks(range(len(names)), [one_line(name, NAME) for name in names], parse_math=False)
 
 
 def by_epoch(canvas: Canvas, epochs: Sequence[int]) -> None:
@@ -159,7 +170,7 @@ def bars(
     for index, (legend, lengths) in enumerate(values.items()):
         places = [row + (index - (count - 1) / 2) * thick for row in range(len(names))]
         axes.barh(places, lengths, thick * 0.92, color=SERIES[index], label=legend if count > 1 else None)
-    axes.set_yticks(range(len(names)), names)
+    name_rows(axes, names)
     axes.set_ylim(len(names) - 0.4, -0.6)  # from top to bottom, without the room that a share of many rows would be
     axes.set_xlabel(label)
     axes.tick_params(axis="y", length=0)

@@ -21,7 +21,7 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     train_examples: int
     validation_examples: int
-    #: Validation examples whose features and labels are in training too, under another cell.
+    #: Validation examples whose features are in training too, under another cell, whatever their labels.
     shared_examples: int = 0
 
     def warning(self) -> str | None:
@@ -31,5 +31,5 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
         share = self.shared_examples / self.validation_examples
         return (
             f"{self.shared_examples:,} of {self.validation_examples:,} held-out examples ({share:.1%}) have the "
-            f"features and labels of a training example of another cell: scores will be too good; remove repetitions"
+            f"features of a training example of another cell: scores will be too good; remove repetitions"
         )

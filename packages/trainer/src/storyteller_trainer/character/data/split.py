@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.character.data.line_parser import Cell
+from storyteller_trainer.character.data.violations import Floats
+
+#: Rows whose keys are computed at once; they may lie on disk and be more than fit into memory.
+_ROWS = 8192
+#: An odd number of 64 bits without a pattern (2^64 divided by the golden ratio).
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Split(NamedTuple):
@@ -69,13 +75,28 @@ def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: f
     return Split(np.flatnonzero(~held), np.flatnonzero(held))
 
 
-def count_shared(split: Split, digests: NDArray[np.uint64]) -> int:
-    """Examples of the validation side whose features and labels are also on the training side, under another cell.
+def count_shared(split: Split, features: Floats) -> int:
+    """Examples of the validation side whose features are also on the training side, under another cell.
+
+    Whatever their labels are: those are drawn anew for each row, and what is learnt of the same input counts.
 
     Args:
-        digests: [examples]: equal for equal features and labels.
+        features: [examples, inputs].
     """
-    return int(np.isin(digests[split.validation], digests[split.train]).sum())
+    keys = _input_keys(features)
+    return int(np.isin(keys[split.validation], keys[split.train]).sum())
+
+
+def _input_keys(features: Floats) -> NDArray[np.uint64]:
+    """[examples]: equal for equal inputs, and for other ones with a probability of about 2^-64; -0 is 0."""
+    factors = np.random.default_rng(0).integers(2**64, size=features.shape[1], dtype=np.uint64) | np.uint64(1)
+    keys = np.empty(len(features), np.uint64)
+    for start in range(0, len(features), _ROWS):
+        bits = (features[start : start + _ROWS] + np.float32(0)).view(np.uint32).astype(np.uint64)
+        bits *= _MIX
+        bits ^= bits >> np.uint64(29)
+        keys[start : start + _ROWS] = (bits * factors).sum(axis=1, dtype=np.uint64)
+    return keys
 
 
 def _order(cell: Cell, seed: int) -> bytes:

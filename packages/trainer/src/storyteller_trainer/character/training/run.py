@@ -153,7 +153,7 @@ def _facts(data: CharacterDataset, split: Split) -> DataSummary:
         duplicates=data.duplicates,
         train_examples=len(split.train),
         validation_examples=len(split.validation),
-        shared_examples=count_shared(split, data.digests) if data.duplicates else 0,
+        shared_examples=count_shared(split, data.features),
     )
 
 
