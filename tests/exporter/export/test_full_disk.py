@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from failing_disk import at_every_write
+from failing_disk import at_every_write, full_disk
 from storyteller_exporter.export import events
 from storyteller_exporter.export.character import export_character
 from storyteller_exporter.export.events import export_events
@@ -43,7 +43,10 @@ def hold(export: Callable[[], object], folder: Path) -> None:
 @pytest.mark.usefixtures("traced")
 def test_of_a_character_model(run: Path) -> None:
     folder = Path("work/models")
-    hold(lambda: export_character(run, folder / CHARACTER.file_name), folder)
+    target = folder / CHARACTER.file_name
+    hold(lambda: export_character(run, target), folder)
+    with full_disk(0), pytest.raises(StorytellerError, match=f"^{target}: cannot write here"):
+        export_character(run, target)
 
 
 def test_of_the_classifiers(event_runs: Path, event_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def export_character(
     given = find_data(None if data is None else Path(data), source)
     if data is not None and given.found is None:
         raise StorytellerError(given.missing)
-    with staging(output.parent) as stage:
+    with staging(output.parent, output) as stage:
         metadata = _metadata(source, precision, align_thresholds) | score_notes(source, given.found)
         # Two rows: PyTorch takes an axis of length 1 for a fixed one.
         graph = export_module(model, {"features": torch.zeros(2, FEATURES.size)}, CHARACTER)

@@ -26,17 +26,20 @@ _STAGE = "export"
 
 
 @contextmanager
-def staging(folder: Path) -> Iterator[Path]:
+def staging(folder: Path, named: Path | None = None) -> Iterator[Path]:
     """A new folder inside `folder`, so that its files can be renamed into place; it is gone afterwards.
 
     A folder that had to be made and into which nothing came is gone again, too.
+
+    Args:
+        named: what the user called the result, for an error; None for the folder.
 
     Raises:
         StorytellerError: the folder cannot be made or written to.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        with naming_what_failed(folder), temporary_beside(folder / _STAGE, folder=True) as stage:
+        with naming_what_failed(named or folder), temporary_beside(folder / _STAGE, folder=True) as stage:
             yield stage
     finally:
         for place in made:

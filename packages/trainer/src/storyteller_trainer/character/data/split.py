@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from storyteller_schema.common.errors import StorytellerError
 
 from storyteller_trainer.character.data.line_parser import Cell
-from storyteller_trainer.character.data.violations import Floats
+from storyteller_trainer.character.data.rows import Rows, release
 
 #: Rows whose keys are computed at once; they may lie on disk and be more than fit into memory.
 _ROWS = 8192
@@ -75,7 +75,7 @@ def split_by_cell(cells: NDArray[np.int32], names: tuple[Cell, ...], fraction: f
     return Split(np.flatnonzero(~held), np.flatnonzero(held))
 
 
-def count_shared(split: Split, features: Floats) -> int:
+def count_shared(split: Split, features: Rows) -> int:
     """Examples of the validation side whose features are also on the training side, under another cell.
 
     Whatever their labels are: those are drawn anew for each row, and what is learnt of the same input counts.
@@ -87,7 +87,7 @@ def count_shared(split: Split, features: Floats) -> int:
     return int(np.isin(keys[split.validation], keys[split.train]).sum())
 
 
-def _input_keys(features: Floats) -> NDArray[np.uint64]:
+def _input_keys(features: Rows) -> NDArray[np.uint64]:
     """[examples]: equal for equal inputs, and for other ones with a probability of about 2^-64; -0 is 0."""
     factors = np.random.default_rng(0).integers(2**64, size=features.shape[1], dtype=np.uint64) | np.uint64(1)
     keys = np.empty(len(features), np.uint64)
@@ -96,6 +96,7 @@ def _input_keys(features: Floats) -> NDArray[np.uint64]:
         bits *= _MIX
         bits ^= bits >> np.uint64(29)
         keys[start : start + _ROWS] = (bits * factors).sum(axis=1, dtype=np.uint64)
+        release(features)
     return keys
 
 
