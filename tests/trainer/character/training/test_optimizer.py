@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -73,10 +74,12 @@ def test_muon_moves_along_the_orthogonal_matrix_nearest_to_its_momentum() -> Non
 
 @pytest.mark.parametrize("shape", [(24, 40), (40, 24), (16, 16)])
 def test_orthogonal_keeps_the_shape_and_evens_the_singular_values(shape: tuple[int, int]) -> None:
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-4
-    found = orthogonal(matrix)
-    assert found.shape == shape
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)) * 1e-4
+    found = orthogonal(matrices)
+    assert found.shape == (3, *shape)
     assert found.dtype == torch.float32
+    for matrix, alone in zip(matrices, found, strict=True):
+        assert torch.allclose(orthogonal(matrix[None])[0], alone, atol=1e-2)
     values = torch.linalg.svdvals(found)
     assert float(values.min()) > 0.4
     assert float(values.max()) < 1.3
@@ -95,6 +98,23 @@ def test_columns_without_gradient_do_not_change_what_the_others_receive() -> Non
         Muon(model.named_parameters(), 0.1, weight_decay=0.5).step(1.0)
     assert torch.allclose(whole.weight[:, filled], part.weight, atol=1e-6)
     assert torch.allclose(whole.weight[:, ~filled], before[:, ~filled] * (1 - 0.1 * 0.5))
+
+
+def test_matrices_alike_move_as_they_would_alone() -> None:
+    """Gradients of very different size, one of them with columns that are 0."""
+    generator = torch.Generator().manual_seed(0)
+    gradients = [scale * torch.randn(24, 40, generator=generator) for scale in (1.0, 1e-4, 1e3)]
+    gradients[1][:, ::3] = 0
+    together = [nn.Linear(40, 24, bias=False) for _ in gradients]
+    alone = copy.deepcopy(together)
+    for models in (together, alone):
+        for model, gradient in zip(models, gradients, strict=True):
+            model.weight.grad = gradient.clone()
+    Muon(nn.ModuleList(together).named_parameters(), 0.1, weight_decay=0.5).step(1.0)
+    for model in alone:
+        Muon(model.named_parameters(), 0.1, weight_decay=0.5).step(1.0)
+    for one, other in zip(together, alone, strict=True):
+        assert torch.allclose(one.weight, other.weight, atol=1e-3)
 
 
 def test_without_any_gradient_only_the_decay_is_left() -> None:

@@ -7,7 +7,7 @@ likewise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -90,53 +90,73 @@ class Muon:
         self._learning_rate = learning_rate
         self._weight_decay = weight_decay
         self._momentum = {name: torch.zeros_like(p) for name, p in self._named.items()}
+        #: Names by shape: small matrices alike, such as those of the heads, take less time together.
+        self._alike: dict[torch.Size, list[str]] = {}
+        for name, matrix in self._named.items():
+            self._alike.setdefault(matrix.shape, []).append(name)
 
     @torch.no_grad()
     def step(self, scale: float | Tensor) -> None:
         """One update, at `scale` times the learning rate."""
         rate = self._learning_rate * scale
-        for name, matrix in self._named.items():
-            if matrix.grad is None:
-                raise ValueError(f"{name} has no gradient")
-            momentum = self._momentum[name].lerp_(matrix.grad, 1 - _MOMENTUM)
-            update = _orthogonal_columns(matrix.grad.lerp(momentum, _MOMENTUM))
-            rows, columns = matrix.shape
-            matrix.mul_(1 - rate * self._weight_decay).sub_(update * (rate * max(1, rows / columns) ** 0.5))
+        for (rows, columns), names in self._alike.items():
+            updates = _orthogonal_columns(torch.stack([self._look_ahead(name) for name in names]))
+            updates *= rate * max(1, rows / columns) ** 0.5
+            for name, update in zip(names, updates, strict=True):
+                self._named[name].mul_(1 - rate * self._weight_decay).sub_(update)
+
+    def _look_ahead(self, name: str) -> Tensor:
+        """Where momentum and gradient of a matrix lead (Nesterov)."""
+        gradient = self._named[name].grad
+        if gradient is None:
+            raise ValueError(f"{name} has no gradient")
+        return gradient.lerp(self._momentum[name].lerp_(gradient, 1 - _MOMENTUM), _MOMENTUM)
 
     def tensors(self) -> dict[str, Tensor]:
         """The state by name: `<parameter>.momentum`."""
         return {f"{name}.momentum": state for name, state in self._momentum.items()}
 
 
-def _orthogonal_columns(matrix: Tensor) -> Tensor:
+def _orthogonal_columns(matrices: Tensor) -> Tensor:
     """The same as `orthogonal`, in less time where columns are 0: they stay 0, and the rest do not depend on them.
 
     Of the inputs a third are never filled, and what reads them has no gradient. Not on a device, which would have to be
     asked for the columns.
     """
-    if waits_to_be_asked(matrix.device):
-        return orthogonal(matrix)
-    filled = matrix.any(dim=0)
+    if waits_to_be_asked(matrices.device):
+        return orthogonal(matrices)
+    filled = matrices.flatten(0, 1).any(dim=0)
     if filled.all():
-        return orthogonal(matrix)
-    update = torch.zeros_like(matrix)
-    update[:, filled] = orthogonal(matrix[:, filled])
+        return orthogonal(matrices)
+    update = torch.zeros_like(matrices)
+    update[:, :, filled] = orthogonal(matrices[:, :, filled])
     return update
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the orthogonal matrix closest to a [rows, columns] one: its singular values end between 0.7 and 1.2.
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Nearly the orthogonal matrices closest to some [n, rows, columns]: singular values end between 0.7 and 1.2.
 
     Newton-Schulz iterations with Jordan's coefficients, which trade exactness for speed.
     """
+    if len(matrices) == 1:  # products of plain matrices take less time than those of a stack of one
+        return _newton_schulz(matrices[0], torch.addmm)[None]
+    return _newton_schulz(matrices, torch.baddbmm)
+
+
+def _newton_schulz(matrices: Tensor, add_product: Callable[..., Tensor]) -> Tensor:
+    """
+    Args:
+        matrices: [..., rows, columns]; add_product: `beta` times its first argument and `alpha` times the product of
+            the others.
+    """
     linear, cubic, quintic = _NEWTON_SCHULZ
-    wide = matrix.shape[0] <= matrix.shape[1]
-    x = (matrix if wide else matrix.T).to(_iteration_type(matrix.device))
-    x = x / (x.norm() + 1e-7)
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    x = (matrices if wide else matrices.mT).to(_iteration_type(matrices.device))
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=cubic, alpha=quintic), x, beta=linear)
-    return (x if wide else x.T).to(matrix.dtype)
+        square = x @ x.mT
+        x = add_product(x, add_product(square, square, square, beta=cubic, alpha=quintic), x, beta=linear)
+    return (x if wide else x.mT).to(matrices.dtype)
 
 
 def _iteration_type(device: torch.device) -> torch.dtype:
