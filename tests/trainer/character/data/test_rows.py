@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from storyteller_trainer.character.data import rows as rows_module
-from storyteller_trainer.character.data.rows import Rows, Stacked, fetch_ahead, release
+from storyteller_trainer.character.data.rows import Rows, Stacked, fetch_ahead, release, take
 
 #: A row is 800 bytes: about five to a page.
 COLUMNS = 200
@@ -46,6 +46,16 @@ def test_what_was_released_can_be_read_again(table: Rows) -> None:
     for _ in range(2):
         assert table[np.array([5, 1000, 2999])][:, 0].tolist() == [5, 1000, 2999]
         release(table)
+
+
+def test_rows_are_taken_a_few_at_a_time_and_their_pages_released(table: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[int] = []
+    monkeypatch.setattr(rows_module, "_AT_ONCE", 400)
+    monkeypatch.setattr(rows_module, "advise", lambda mapping, advice, start, length: released.append(advice))
+    assert take(table, np.arange(0, 3000, 3))[:, 0].tolist() == list(range(0, 3000, 3))
+    files = len(table.parts) if isinstance(table, Stacked) else 1
+    assert released == [mmap.MADV_DONTNEED] * 3 * files
+    assert take(table, np.arange(0)).shape == (0, COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from storyteller_schema.contract.predictions import PREDICTIONS
 
 from storyteller_trainer.character.data.dataset import CharacterDataset
 from storyteller_trainer.character.data.line_parser import Cell
+from storyteller_trainer.character.data.rows import take
 from storyteller_trainer.character.data.violations import Floats
 
 #: A slot that fewer examples fill is hardly learned; one that none fills is told as such.
@@ -118,7 +119,7 @@ def look_at(data: CharacterDataset, usual: frozenset[str]) -> tuple[list[DataWar
     """
     rows = np.unique(np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).round().astype(np.intp))
     watch = DataWatch(usual)
-    watch.add(np.asarray(data.features[rows]), np.asarray(data.labels[rows]))
+    watch.add(take(data.features, rows), take(data.labels, rows))
     return watch.warnings(data.cell_names), len(rows)
 
 

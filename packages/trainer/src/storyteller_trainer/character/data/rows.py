@@ -13,6 +13,8 @@ from storyteller_trainer.character.data.violations import Floats
 
 #: Wanted rows that are less than this apart are fetched in one go with what is between them.
 _GAP = 64
+#: Rows that are taken before their pages are released: 64 MB of pages, where all rows lie far apart.
+_AT_ONCE = 1024
 
 
 class Rows(Protocol):
@@ -59,6 +61,20 @@ class Stacked:
 
     def __array__(self, dtype: Any = None, /, *, copy: bool | None = None) -> NDArray[Any]:
         return np.concatenate(self.parts).astype(dtype or np.float32)
+
+
+def take(table: Rows, rows: NDArray[np.intp]) -> Floats:
+    """A copy of some rows, read a few at a time.
+
+    With each row of a mapped file the system maps its neighbours too, up to 64 KiB, which count as memory of the
+    process until they are released.
+    """
+    found = np.empty((len(rows), table.shape[1]), np.float32)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = table[rows[part]]
+        release(table)
+    return found
 
 
 def fetch_ahead(table: Rows, rows: NDArray[np.intp]) -> None:

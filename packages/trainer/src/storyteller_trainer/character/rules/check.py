@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from storyteller_schema.contract.enums import ActionContext, ActionType, Primary, SpeechRegister
 
-from storyteller_trainer.character.data.rows import Rows
+from storyteller_trainer.character.data.rows import Rows, take
 from storyteller_trainer.character.rules import report
 from storyteller_trainer.character.rules.array_views import Bool, Float32, Float64, Int, label
 from storyteller_trainer.character.rules.axes import AxisPlaces, read_axes
@@ -97,7 +97,7 @@ def check_rules(
     rows = sampled_rows(len(features))
     if min_coherence is None:
         return untold(len(rows), "the files were made with different thresholds of coherence")
-    examples = _examples(features[rows], labels[rows], archetypes[rows], places, min_coherence)
+    examples = _examples(take(features, rows), take(labels, rows), archetypes[rows], places, min_coherence)
     findings: dict[str, list[Finding]] = {name: [] for name in report.RULES}
     for name, finding in _certainties(examples):
         findings[name].append(finding)

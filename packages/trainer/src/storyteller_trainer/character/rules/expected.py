@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from storyteller_trainer.character.data.manifest import Ceiling
-from storyteller_trainer.character.data.rows import Rows
+from storyteller_trainer.character.data.rows import Rows, take
 from storyteller_trainer.character.rules.array_views import Bool, Float32, Float64, Int, label
 from storyteller_trainer.character.rules.axes import AxisPlaces, read_axes
 from storyteller_trainer.character.rules.conditionals import CONFIDENCE, VALENCE_NOISE, Conditionals, conditionals
@@ -67,8 +67,8 @@ class Rules:
         accuracy: dict[str, float] = {}
         count = min(len(features), CEILING_ROWS)
         for rows in _parts(len(features), count):
-            some = features[rows]
-            known, given, leaving = self._apply(some, labels[rows], rows)
+            some = take(features, rows)
+            known, given, leaving = self._apply(some, take(labels, rows), rows)
             if not known.all():
                 return Ceiling(min_coherence=self.min_coherence)
             for sums, values in ((terms, lowest_terms(some, given, leaving)), (accuracy, best_accuracies(given))):
