@@ -333,4 +333,4 @@ def test_a_piece_that_cannot_be_kept_leaves_the_file_to_the_parent(
 
 
 def fail() -> Any:
-    raise CannotWriteError("the disk is full")
+    raise CannotWriteError(Path("cache"), OSError(28, "No space left on device"))
