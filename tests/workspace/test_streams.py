@@ -47,6 +47,19 @@ def test_nor_where_messages_go_there_too(command: str, arguments: Sequence[str])
     assert call_without_a_reader(command, *arguments, errors_too=True).returncode == 0
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("command", "arguments"), QUICK.items())
+def test_streams_that_were_closed_from_the_start_are_no_failure_either(
+    command: str, arguments: Sequence[str], closed: str
+) -> None:
+    name, *words = command.split()
+    line = " ".join([f"'{sys.executable}' '{BIN}/{name}'", *words, *arguments, closed])
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    if "made.jsonl" in arguments:
+        assert Path("made.jsonl").read_text(encoding="utf-8").startswith('{"id"'), "nothing else was written into it"
+
+
 def test_the_exit_code_of_what_failed_is_kept() -> None:
     Path("schema.json").write_text("{}")
     assert call_without_a_reader("storyteller-schema", "check", "schema.json").returncode == 2

@@ -99,6 +99,19 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert (result.exit_code, ".env: cannot be read: Too many levels of symbolic links" in result.stderr) == (2, True)
 
 
+def test_an_env_file_that_is_no_file_or_without_an_end_is_not_waited_for(tmp_path: Path) -> None:
+    place = tmp_path / ".env"
+    for make in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/zero")):
+        make()
+        result = CliRunner().invoke(show_model_path)
+        assert (result.exit_code, ".env: is no regular file; expected a file of lines" in result.stderr) == (2, True)
+        place.unlink()
+    with place.open("wb") as file:
+        file.truncate((1 << 20) + 1)
+    result = CliRunner().invoke(show_model_path)
+    assert (result.exit_code, ".env: has more than 1 MiB; expected a file of lines" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("command", sorted(console_commands()))
 def test_every_command_refuses_such_a_file_and_still_helps(command: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f'{PATH}="/data\n', encoding="utf-8")

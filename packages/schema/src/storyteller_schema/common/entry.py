@@ -70,10 +70,11 @@ class _Stream(io.FileIO):
             raise OSError(error.errno, error.strerror, STDOUT) from error
 
 
-def _safe(stream: TextIO) -> TextIO:
+def _safe(stream: TextIO | None) -> TextIO:
     """The same stream, with which neither a closed pipe nor a character that its encoding lacks is an error."""
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # closed from the start
+        # Closed from the start. What takes its place also keeps the files that are opened later off its number.
+        return open(os.devnull, "w") if stream is None else stream  # noqa: PTH123  pathlib takes a while
     return io.TextIOWrapper(
         io.BufferedWriter(_Stream(stream.fileno(), "wb", closefd=False)),
         encoding=stream.encoding,

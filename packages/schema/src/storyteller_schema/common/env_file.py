@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from storyteller_schema.common.errors import StorytellerError
 
 NAME = ".env"
 _ADVICE = "see .env.example"
+#: Bytes; more than anybody writes into it, and little enough to be parsed at once.
+_LARGEST = 1 << 20
 
 
 class EnvFileError(StorytellerError):
@@ -48,9 +51,15 @@ def read_env_file(path: Path) -> EnvFile:
     Raises:
         EnvFileError: it cannot be read, is not UTF-8, or holds a line that is not NAME=value.
     """
-    if path.is_dir():
-        raise EnvFileError(f"{path}: is a folder; expected a file of lines NAME=value ({_ADVICE}): rename the folder")
+    expected = f"expected a file of lines NAME=value ({_ADVICE})"
     try:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise EnvFileError(f"{path}: is a folder; {expected}: rename the folder")
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, and a device has no end
+            raise EnvFileError(f"{path}: is no regular file; {expected}: replace it")
+        if about.st_size > _LARGEST:
+            raise EnvFileError(f"{path}: has more than {_LARGEST >> 20} MiB; {expected}")
         content = path.read_bytes()
     except OSError as error:
         raise EnvFileError(f"{path}: cannot be read: {error.strerror}; make it readable, or remove it") from error
