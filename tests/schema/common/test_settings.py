@@ -101,8 +101,11 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_an_env_file_that_is_no_file_or_without_an_end_is_not_waited_for(tmp_path: Path) -> None:
     place = tmp_path / ".env"
-    for make in (lambda: os.mkfifo(place), lambda: place.symlink_to("/dev/zero")):
-        make()
+    for kind in ("pipe", "device"):
+        if kind == "pipe":
+            os.mkfifo(place)
+        else:
+            place.symlink_to("/dev/zero")
         result = CliRunner().invoke(show_model_path)
         assert (result.exit_code, ".env: is no regular file; expected a file of lines" in result.stderr) == (2, True)
         place.unlink()
