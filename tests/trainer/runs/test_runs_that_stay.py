@@ -155,3 +155,22 @@ def test_runs_of_earlier_versions_and_of_event_models_are_listed() -> None:
 
 def test_without_runs_the_table_says_so() -> None:
     assert "no run in" in run_command(list_runs).stdout
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *('{"val_loss": "abc"}', '{"val_loss": null}', '{"scores": null}', '{"scores": {"validation": []}}'),
+        '{"scores": {"validation": {"events": {"macro": {"f1": "x"}}, "entities": [1]}}}',
+        *('{"started": 5}', '{"commit": 7}', '{"differs": [1]}', '{"differs": null}', '{"data": {"file": ["x"]}}'),
+        '{"differs": {"epochs": NaN}}',
+        *('{"epochs": "[/x]", "best_epoch": [1]}', '{"task": {}}', "[1]", "{", "", "\xff", "[" * 100_000),
+    ],
+)
+def test_a_summary_that_is_damaged_hides_no_other_run(content: str) -> None:
+    for name, text in (("damaged", content), ("sound", '{"started": "2026-01-31", "val_loss": 2.5}')):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "run.json").write_text(text, encoding="latin-1")
+    listed = json.loads(run_command(list_runs, "--json", "runs").stdout)
+    assert {row["run"]: row["score"] for row in listed} == {"runs/damaged": "", "runs/sound": "loss 2.5000"}
+    assert "runs/damaged" in run_command(list_runs, "runs").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from storyteller_schema.common.console import command, out, print_json
@@ -14,6 +14,8 @@ from storyteller_schema.common.settings import ARTIFACTS
 
 from storyteller_trainer.runs.run_files import CHARACTER_RUN, EVENT_RUNS, LAST, SUMMARY
 from storyteller_trainer.runs.run_place import RUNS
+
+T = TypeVar("T")
 
 
 @command("list-runs")
@@ -69,37 +71,42 @@ def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
 
 def _row(folder: Path, latest: set[Path]) -> dict[str, Any]:
     try:
-        told = json.loads((folder / SUMMARY).read_bytes())
-    except (OSError, ValueError):
+        told = json.loads((folder / SUMMARY).read_bytes(), parse_constant=lambda word: None)
+    except (OSError, ValueError, RecursionError):
         told = {}
-    if not isinstance(told, dict):
-        told = {}
-    data: dict[str, Any] = told["data"] if isinstance(told.get("data"), dict) else {}
-    finished = told.get("finished")
+    finished = _at(told, bool, "finished")
     return {
         "run": str(folder),
-        "model": str(told.get("task", "character" if "head_losses" in told else "")),
+        "model": _at(told, str, "task") or ("character" if _at(told, dict, "head_losses") is not None else ""),
         "state": "finished" if finished else "not finished" if finished is False else "unknown",
         "latest": folder.resolve() in latest,
-        "epochs": told.get("epochs", 0),
-        "best_epoch": told.get("best_epoch"),
+        "epochs": _at(told, int, "epochs") or 0,
+        "best_epoch": _at(told, int, "best_epoch"),
         "score": _score(told),
-        "started": told.get("started", ""),
-        "commit": told.get("commit", ""),
-        "dirty": told.get("dirty"),
-        "data": data.get("file", ""),
-        "data_hash": data.get("hash", ""),
-        "differs": told.get("differs", {}),
+        "started": _at(told, str, "started") or "",
+        "commit": _at(told, str, "commit") or "",
+        "dirty": _at(told, bool, "dirty"),
+        "data": _at(told, str, "data", "file") or "",
+        "data_hash": _at(told, str, "data", "hash") or "",
+        "differs": _at(told, dict, "differs") or {},
     }
 
 
-def _score(told: dict[str, Any]) -> str:
+def _at(told: object, kind: type[T], *keys: str) -> T | None:
+    """What a summary says in a place; None where that is nothing, or nothing of this kind: the file may be damaged."""
+    for key in keys:
+        told = told.get(key) if isinstance(told, dict) else None
+    return told if isinstance(told, kind) and isinstance(told, bool) is (kind is bool) else None
+
+
+def _score(told: object) -> str:
     """The validation loss of a character run; macro F1 and entity F1 on the validation part of an event run."""
-    if "val_loss" in told:
-        return f"loss {told['val_loss']:.4f}"
-    validation = told.get("scores", {}).get("validation", {})
+    loss = _at(told, float, "val_loss")
+    if loss is not None:
+        return f"loss {loss:.4f}"
     found = []
     for name, kind, average in (("kinds", "events", "macro"), ("entities", "entities", "micro")):
-        if validation.get(kind):
-            found.append(f"{name} F1 {validation[kind][average]['f1']:.4f}")
+        score = _at(told, float, "scores", "validation", kind, average, "f1")
+        if score is not None:
+            found.append(f"{name} F1 {score:.4f}")
     return ", ".join(found)
