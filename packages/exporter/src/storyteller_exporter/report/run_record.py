@@ -13,6 +13,23 @@ from storyteller_trainer.runs.history import HistoryRow, with_todays_keys
 from storyteller_trainer.runs.run_files import HISTORY, SUMMARY
 
 
+class _File(msgspec.Struct):
+    path: str = ""
+
+
+class _Data(msgspec.Struct):
+    file: str = ""
+    files: list[_File] = []
+    notices: list[str] = []
+
+
+class _Summary(msgspec.Struct):
+    """Of which types the parts are that the pages take apart."""
+
+    data: _Data = msgspec.field(default_factory=_Data)
+    recipe: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run folder, as far as it speaks of itself."""
@@ -40,7 +57,8 @@ def read_run(folder: Path) -> RunRecord:
     """
     try:
         summary = json.loads((folder / SUMMARY).read_bytes()) if (folder / SUMMARY).is_file() else {}
-    except (ValueError, OSError) as error:
+        msgspec.convert(summary, _Summary)
+    except (ValueError, OSError, RecursionError, msgspec.ValidationError) as error:
         raise StorytellerError(f"{folder / SUMMARY}: cannot be read ({error}); train again") from error
     file = folder / HISTORY
     rows = []
@@ -52,4 +70,4 @@ def read_run(folder: Path) -> RunRecord:
             if number == len(lines):  # cut off by a power cut: --resume mends it
                 break
             raise StorytellerError(f"{file}: line {number}: {error}; train again") from error
-    return RunRecord(folder, summary if isinstance(summary, dict) else {}, rows)
+    return RunRecord(folder, summary, rows)
