@@ -234,7 +234,8 @@ def test_read_only_folder_is_a_clear_error(run: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(character, "export_module", lambda *arguments: pytest.fail("the work was done before"))
     done = CliRunner().invoke(main, [str(run), "--models", str(tmp_path / "models")])
     assert done.exit_code == 1
-    assert f"{tmp_path / 'models'}: cannot write here: Permission denied; choose another place" in done.stderr
+    target = tmp_path / "models" / "character_predictor.onnx"
+    assert f"{target}: cannot write here: Permission denied; choose another place" in done.stderr
 
 
 @pytest.mark.usefixtures("traced")
