@@ -11,6 +11,13 @@ def test_values_are_escaped() -> None:
     assert "<title>a &lt;b&gt;</title>" in page.render("base.html", **NOTHING)
 
 
+def test_what_would_not_be_seen_is_shown() -> None:
+    shown = page.render("base.html", **NOTHING | {"title": "cell \x1b[31m\u202egpj.exe\x00", "subtitle": "one\ntwo"})
+    assert r"<title>cell \x1b[31m\u202egpj.exe\x00</title>" in shown
+    assert "one\ntwo" in shown
+    assert not set(shown) & {"\x1b", "\u202e", "\x00"}
+
+
 def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "LIMIT", 100)
     with pytest.raises(StorytellerError, match="it may have 100"):

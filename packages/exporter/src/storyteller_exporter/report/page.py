@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.common.one_line import visible
 
 #: Bytes that a page may have.
 LIMIT = 3_000_000
@@ -28,6 +29,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_seen,
     )
     environment.filters |= {"percent": percent, "figure": figure}
     page = environment.get_template(template).render(asset=_asset, **values)
@@ -49,6 +51,11 @@ def percent(value: float | None, digits: int = 1) -> str:
 def figure(value: float | None, digits: int = 4) -> str:
     """A number for people; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _seen(value: object) -> object:
+    """A value with what would not be seen in it as escapes; line ends stay."""
+    return "\n".join(map(visible, value.split("\n"))) if type(value) is str else value
 
 
 def _asset(name: str) -> Markup:
