@@ -100,7 +100,7 @@ class Recipe:
 #: faster still: they then fit the encoder as it was pre-trained instead of bending it to random heads, which
 #: sentences of unseen skeletons gain by, and rare labels weigh no more than others, by which entities of real text gain
 #: (docs/events.md).
-RECIPES: dict[str, Recipe] = {"minilm": Recipe(learning_rate=2e-4, head_rate=50.0, epochs=3, label_weighting=0.0)}
+RECIPES: dict[str, Recipe] = {"minilm": Recipe(learning_rate=2e-4, head_rate=50.0, label_weighting=0.0)}
 
 
 def recipe_for(encoder: str) -> Recipe:
