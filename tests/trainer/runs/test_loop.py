@@ -56,7 +56,9 @@ def test_ctrl_c_while_files_are_written_does_not_tear_them(kind: RunKind, at: in
             patch.setattr(f"storyteller_trainer.{module}.write_atomic", press)
         with pytest.raises(Interrupted) as caught:
             kind.train("run")
-    assert caught.value.epochs == kind.last("run").train_state.epoch == 1
+    # The files of an epoch are written while the next one trains, which may be over before Ctrl-C is noticed.
+    assert caught.value.epochs == kind.last("run").train_state.epoch
+    assert caught.value.epochs in (1, 2)
     kind.train("run", resume=True)
     assert kind.results("run") == kind.results("whole")
 
