@@ -50,6 +50,7 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "expected labels": ("expected_labels",),
     "averaging": ("averaging",),
     "auxiliary": ("auxiliary",),
+    "bfloat16": ("precision",),
     "schedule": ("schedule", "warmup", "epochs", "patience", "batch_size"),
     "dropout": ("dropout",),
 }
@@ -151,17 +152,18 @@ def execute(run: Run) -> Result:
     split = split_by_cell(sample.cells.astype(np.int32), cell_names(sample.plan), recipe.val_fraction, recipe.seed)
     start = time.perf_counter()
     labels = sample.labels
+    places = axis_places(sample.plan.descriptors)
     if recipe.expected_labels:
         rules = Rules(
             archetypes=sample.plan.cells.archetype_a[sample.cells],
-            places=axis_places(sample.plan.descriptors),
+            places=places,
             min_coherence=sample.plan.config.min_coherence,
         )
         labels = rules.expected(sample.features, labels, np.arange(len(labels)))
     device = torch.device("cpu")
     train = ResidentSource.of(sample.features[split.train], labels[split.train], device)
     validation = ResidentSource.of(sample.features[split.validation], sample.labels[split.validation], device)
-    trainer = Trainer(recipe, train, validation)
+    trainer = Trainer(recipe, train, validation, places)
     best = copy.deepcopy(trainer.model)
     while not trainer.should_stop():
         if trainer.run_epoch().number == trainer.train_state.best_epoch:

@@ -16,6 +16,7 @@ def test_the_reference_recipe() -> None:
         "epochs": 100,
         "batch_size": 256,
         "accumulate": 1,
+        "precision": "fp32",
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "muon_learning_rate": 0.03,

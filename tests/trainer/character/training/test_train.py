@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import torch
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.batches import Batch, ResidentSource
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.training import optimizer, train
@@ -342,3 +343,23 @@ def test_a_device_tells_the_first_fault_at_the_end_of_the_epoch(
     with pytest.raises(StorytellerError, match=r"epoch 2, step 3: a loss or a gradient is not finite; .* --device cpu"):
         learner.run_epoch()
     assert same(weights(learner), before)
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_hidden_layers_compute_in_bfloat16_where_the_processor_is_made_for_it(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, instructions: bool
+) -> None:
+    monkeypatch.setattr(train, "has_bfloat16", lambda device: instructions)
+    exact, learner = trainer("default", precision="fp32"), trainer("default")
+    assert same(weights(exact), weights(learner))
+    seen: dict[str, torch.dtype] = {}
+    for name, layer in learner.network.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.dtype}))
+    totals = [each.run_epoch().train.total for each in (exact, learner)]
+    half = {name for name, dtype in seen.items() if dtype == torch.bfloat16}
+    hidden = {"model.trunk.3", "model.trunk.6", *(f"model.heads.{name}.0" for name in HEADS)}
+    assert half == (hidden if instructions else set())
+    assert same(weights(exact), weights(learner)) is not instructions
+    assert totals[1] == pytest.approx(totals[0], rel=2e-2)
+    assert all(tensor.dtype == torch.float32 for tensor in learner.state().values())

@@ -59,6 +59,11 @@ def waits_to_be_asked(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a processor has instructions for products in bfloat16 (AVX-512 BF16); of a GPU it is not asked."""
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
     """Makes arithmetic on the CPU take numbers below 1.2e-38, float32's smallest normal one, for 0 (also a decorator).

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from storyteller_trainer.runs.device import waits_to_be_asked
+from storyteller_trainer.runs.device import has_bfloat16, waits_to_be_asked
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 #: A plateau ends when the loss falls below this share of its best.
@@ -161,9 +161,7 @@ def _newton_schulz(matrices: Tensor, add_product: Callable[..., Tensor]) -> Tens
 
 def _iteration_type(device: torch.device) -> torch.dtype:
     """bfloat16 is enough, and three times as fast as float32 where there are instructions for it."""
-    if device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16"):
-        return torch.bfloat16
-    return torch.float32
+    return torch.bfloat16 if device.type != "cpu" or has_bfloat16(device) else torch.float32
 
 
 class CombinedOptimizer:

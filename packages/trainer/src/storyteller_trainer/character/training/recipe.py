@@ -46,6 +46,11 @@ class Recipe:
         "Parts of a batch that are worked on one after the other.",
     )
 
+    #: `auto`: hidden layers behind the first one in bfloat16 (training_network.py), on CPUs with instructions for it.
+    precision: str = duration(
+        "fp32", "--precision", one_of("fp32", "auto"), "fp32, or auto: bfloat16 in hidden layers on CPUs made for it."
+    )
+
     patience: int = duration(10, "--patience", AT_LEAST_1, "Stop after this many epochs without improvement.")
 
     min_delta: float = duration(
@@ -172,6 +177,7 @@ RECIPES: dict[str, Recipe] = {
     "default": Recipe(
         epochs=60,
         batch_size=512,
+        precision="auto",
         optimizer="muon",
         learning_rate=6e-3,
         muon_learning_rate=0.02,

@@ -125,7 +125,7 @@ def train_character_model(
         relabel = rules.expected if recipe.expected_labels else None
         train = make_source(data.features, data.labels, split.train, device, memory_limit, relabel)
         validation = make_source(data.features, data.labels, split.validation, device, memory_limit)
-        trainer = Trainer(recipe, train, validation)
+        trainer = Trainer(recipe, train, validation, places)
         facts = _facts(data, split)
         if warning := facts.warning():
             notify(warning)

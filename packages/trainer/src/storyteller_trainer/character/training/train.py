@@ -26,13 +26,15 @@ from storyteller_trainer.character.model.checkpoint import STATE_PREFIX
 from storyteller_trainer.character.model.losses import TERMS, loss_terms
 from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model.network import CharacterModel
+from storyteller_trainer.character.rules.axes import AxisPlaces
+from storyteller_trainer.character.training.augment_axes import AxisDealer
 from storyteller_trainer.character.training.first_weights import begin_with_steps
 from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.recorded_step import RecordedSteps, StepNumbers, record_cuda_graph
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.runs import distributed
-from storyteller_trainer.runs.device import waits_to_be_asked
+from storyteller_trainer.runs.device import has_bfloat16, waits_to_be_asked
 from storyteller_trainer.runs.history import Losses
 from storyteller_trainer.runs.seeds import character_epoch_seed
 
@@ -90,17 +92,26 @@ class TrainState(msgspec.Struct, kw_only=True):
 class Trainer:
     """Trains one network by one recipe on the two sides of a split."""
 
-    def __init__(self, recipe: Recipe, train: Source, validation: Source) -> None:
+    def __init__(self, recipe: Recipe, train: Source, validation: Source, places: AxisPlaces | None = None) -> None:
+        """
+        Args:
+            recipe: of the training.
+            train, validation: the two sides.
+            places: where the axes of the data's archetypes lie; None where it is not known, and none is dealt out.
+        """
         self.recipe = recipe
         self._train = train
         self._validation = validation
         self._device = train.device
         torch.manual_seed(character_epoch_seed(recipe.seed, 0))
+        self._deal_axes = None if places is None else AxisDealer(places, self._device)
         #: Whether a batch is worked on in several shares.
         self._in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
         #: What is trained.
-        self.network = TrainingNetwork(recipe.dropout)
+        self.network = TrainingNetwork(
+            recipe.dropout, bfloat16=recipe.precision == "auto" and has_bfloat16(self._device)
+        )
         if recipe.step_units:
             begin_with_steps(self.network.model.first_layer)
         self.network.to(self._device)
@@ -189,6 +200,8 @@ class Trainer:
         features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
+            if self._deal_axes is not None:
+                features, labels = self._deal_axes(features, labels)
         heads = torch.zeros(len(HEADS), device=self._device)
         masks = self.network.draw_masks(len(features)) if self._in_parts else None
         for share in distributed.shares(len(features), self.recipe.accumulate):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from storyteller_schema.contract.enums import Primary
@@ -26,11 +26,14 @@ class TrainingNetwork(nn.Module):
     teaches that layer and is not saved.
     """
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: float, *, bfloat16: bool = False) -> None:
         """Args:
         dropout: probability with which a unit is left out.
+        bfloat16: compute the hidden layers behind the first one in bfloat16. The weights and the last layers are
+            float32, and so is the first layer, whose steps tell inputs apart that are the same in bfloat16.
         """
         super().__init__()
+        self._bfloat16 = bfloat16
         self.model = CharacterModel(dropout)
         self.dominant = nn.Linear(HEAD_HIDDEN, len(Primary))
 
@@ -59,27 +62,29 @@ class TrainingNetwork(nn.Module):
             masks: the rows' part of `draw_masks`; None where the rows are a whole batch, for which the dropout layers
                 draw by themselves.
         """
-        trunk = self.model.trunk(features) if masks is None else masked(self.model.trunk, features, masks)
-        outputs: dict[str, Tensor] = {}
+        first, *others = self.model.trunk
+        trunk = first(features)
         hidden: dict[str, Tensor] = {}
-        for name, head in self.model.heads.items():
-            first, activation, last = head.children()
-            hidden[name] = activation(first(trunk))
-            outputs[name] = last(hidden[name])
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=self._bfloat16):
+            trunk = masked(others, trunk, masks)
+            for name, head in self.model.heads.items():
+                into, activation, _ = head.children()
+                hidden[name] = activation(into(trunk))
+        hidden = {name: values.float() for name, values in hidden.items()}
+        outputs = {name: head[-1](hidden[name]) for name, head in self.model.heads.items()}
         reading = F.cross_entropy(self.dominant(hidden["thought"]), labels[:, _DOMINANT].long())
         return head_losses(loss_terms(outputs, labels)), reading
 
 
-def masked(trunk: nn.Sequential, features: Tensor, masks: Sequence[Tensor]) -> Tensor:
-    """What a trunk makes of features [rows, inputs] with given masks [rows, units] in the place of its dropout.
+def masked(layers: Iterable[nn.Module], hidden: Tensor, masks: Sequence[Tensor] | None) -> Tensor:
+    """What layers make of values [rows, units], with given masks [rows, units] in the place of their dropout.
 
     Args:
-        masks: one for each dropout layer; none where nothing is left out.
+        masks: one for each dropout layer, none where nothing is left out; None for what the dropout layers draw.
     """
-    left = iter(masks)
-    hidden = features
-    for layer in trunk:
-        if not isinstance(layer, nn.Dropout):
+    left = iter(masks or ())
+    for layer in layers:
+        if masks is None or not isinstance(layer, nn.Dropout):
             hidden = layer(hidden)
         elif masks:
             hidden = hidden * next(left)
