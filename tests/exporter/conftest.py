@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -285,3 +286,15 @@ def event_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
             file.write(json.dumps(record) + "\n")
     return path
+
+
+@pytest.fixture
+def work(exported: Path, run: Path, data: Path, event_folder: Path, event_runs: Path, event_data: Path) -> None:
+    """What commands work on, copied to where the test runs."""
+    shutil.copy(exported, "model.onnx")
+    shutil.copy(data, "rows.jsonl")
+    shutil.copy(event_data, "sentences.jsonl")
+    shutil.copytree(run, "run")
+    shutil.copytree(event_runs, "runs")
+    shutil.copytree(event_folder, Path("models", "event_classifier"))
+    Path("story.txt").write_text("I pick up the rusty sword. Mara walked to the old mill.\n")

@@ -4,7 +4,6 @@ named, no file in parts, and the next run works."""
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import click
@@ -78,18 +77,10 @@ def is_whole(path: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("work")
 @pytest.mark.parametrize("name", WORK)
-def test_of_what_judges_and_shows(
-    name: str, exported: Path, run: Path, data: Path, event_folder: Path, event_runs: Path, event_data: Path
-) -> None:
+def test_of_what_judges_and_shows(name: str) -> None:
     command, words, written = WORK[name]
-    shutil.copy(exported, "model.onnx")
-    shutil.copy(data, "rows.jsonl")
-    shutil.copy(event_data, "sentences.jsonl")
-    shutil.copytree(run, "run")
-    shutil.copytree(event_runs, "runs")
-    shutil.copytree(event_folder, Path("models", "event_classifier"))
-    Path("story.txt").write_text("I pick up the rusty sword. Mara walked to the old mill.\n")
     for path in written:
         Path(path).write_bytes(OLD)
     before = {str(path) for path in Path().rglob("*")}

@@ -37,7 +37,12 @@ def test_a_missing_library_is_told_with_what_installs_it(trained: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["nowhere"], "no such checkpoint"), (["{run}", "--data", "nowhere"], "nowhere")]
+    ("arguments", "message"),
+    [
+        (["nowhere"], "no such checkpoint"),
+        (["{run}", "--data", "nowhere"], "nowhere"),
+        (["{run}", "--models", "nowhere"], "nowhere: no such folder"),
+    ],
 )
 def test_wrong_use_is_told(arguments: list[str], message: str, trained: Path) -> None:
     result = write(*[word.format(run=trained) for word in arguments])

@@ -46,6 +46,8 @@ def main(run: Path, output: Path | None, data: Path | None, models: Path | None,
         if events:
             raise WrongValue("event models are judged on what they held out and on prose; leave --data out", "data")
         check_data(data, events=False)
+    if models is not None and not models.is_dir():
+        raise WrongValue(f"{models}: no such folder; name the one of the exported files, or leave it out", "models")
     place = models_folder(models)
     if if_installed and not is_installed():
         err.print("no page was written about the run: the extra `report` is not installed")
