@@ -105,8 +105,10 @@ def training_rows(given: DividedData, folder: Path, epochs: int) -> Iterator[str
     def by_torch(threads: int) -> list[float]:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
-        sides = (ResidentSource.of(*given_rows(rows), torch.device("cpu")) for rows in (split.train, split.validation))
-        trainer = Trainer(recipe, *sides)
+        train, validation = (
+            ResidentSource.of(*given_rows(rows), torch.device("cpu")) for rows in (split.train, split.validation)
+        )
+        trainer = Trainer(recipe, train, validation)
         seconds = [_timed(trainer) for _ in range(epochs + 1)]
         torch.set_num_threads(before)
         return seconds

@@ -85,7 +85,9 @@ def test_only_the_training_side_has_expected_labels(
 ) -> None:
     sides: dict[str, list[torch.Tensor]] = {}
 
-    def catch(self: Trainer, recipe: object, train: ResidentSource, validation: ResidentSource) -> None:
+    def catch(
+        self: Trainer, recipe: object, train: ResidentSource, validation: ResidentSource, places: AxisPlaces
+    ) -> None:
         sides["train"], sides["validation"] = (
             [torch.cat([batch.labels for batch in side.in_order(100)])] for side in (train, validation)
         )

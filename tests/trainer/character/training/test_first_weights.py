@@ -9,7 +9,7 @@ from storyteller_schema.contract.enums import AwarenessLevel
 from storyteller_schema.contract.features import FEATURES
 from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.character.rules.conditionals import AWARENESS_ABOVE
-from storyteller_trainer.character.training.first_weights import begin_with_steps
+from storyteller_trainer.character.training.first_weights import begin_by_rules, begin_with_steps
 
 PAIRS = list(permutations(range(8), 2))
 STEPS = len(PAIRS) + 16 * len(AWARENESS_ABOVE)
@@ -40,6 +40,19 @@ def test_the_other_units_stay_as_they_were() -> None:
     assert torch.equal(layer.weight[2 * STEPS :], weight[2 * STEPS :])
     assert torch.equal(layer.bias[2 * STEPS :], bias[2 * STEPS :])
     assert (layer.weight[: 2 * STEPS] != 0).sum() == 2 * (2 * len(PAIRS) + 16 * len(AWARENESS_ABOVE))
+
+
+def test_the_dominant_emotion_begins_in_the_middle_of_its_range() -> None:
+    torch.manual_seed(0)
+    model, plain = CharacterModel(), CharacterModel()
+    plain.load_state_dict(model.state_dict())
+    begin_by_rules(model)
+    begin_with_steps(plain.first_layer)
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, plain.state_dict()[name])}
+    assert changed == {"heads.thought.2.bias"}
+    bias, before = (each.state_dict()["heads.thought.2.bias"] for each in (model, plain))
+    assert bias[5] == 3.5
+    assert torch.equal(bias[:5], before[:5])
 
 
 def test_the_bounds_are_those_of_the_contract() -> None:

@@ -13,7 +13,7 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.batches import Batch, ResidentSource
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
-from storyteller_trainer.character.training import optimizer, train
+from storyteller_trainer.character.training import optimizer, train, training_network
 from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import RECIPES
 from storyteller_trainer.character.training.train import Trainer, TrainState
@@ -312,16 +312,16 @@ class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch an
 @pytest.mark.parametrize(
     ("preset", "waits", "expected"),
     [
-        # Muon asks for the filled columns of the hidden matrices of each of four shapes.
-        ("default", False, [5, 10, 15, 20]),
-        ("reference", False, [1, 2, 3, 4]),
+        # Beside whether all is finite: which inputs are filled, and Muon the same of the hidden matrices of four shapes.
+        ("default", False, [6, 12, 18, 24]),
+        ("reference", False, [2, 4, 6, 8]),
         *((preset, True, [0, 0, 0, 0]) for preset in RECIPES),
     ],
 )
 def test_a_device_is_asked_for_nothing_inside_an_epoch(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, preset: str, waits: bool, expected: list[int]
 ) -> None:
-    for module in (train, optimizer):
+    for module in (train, optimizer, training_network):
         monkeypatch.setattr(module, "waits_to_be_asked", lambda device: waits)
     learner = trainer(preset)
     found = []
@@ -333,7 +333,7 @@ def test_a_device_is_asked_for_nothing_inside_an_epoch(
 def test_a_device_tells_the_first_fault_at_the_end_of_the_epoch(
     trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (train, optimizer):
+    for module in (train, optimizer, training_network):
         monkeypatch.setattr(module, "waits_to_be_asked", lambda device: True)
     learner = trainer()
     learner.run_epoch()
@@ -363,3 +363,24 @@ def test_hidden_layers_compute_in_bfloat16_where_the_processor_is_made_for_it(
     assert same(weights(exact), weights(learner)) is not instructions
     assert totals[1] == pytest.approx(totals[0], rel=2e-2)
     assert all(tensor.dtype == torch.float32 for tensor in learner.state().values())
+
+
+@pytest.mark.parametrize("empty", [[], [0, 5, 300, 452], list(range(453))])
+def test_columns_that_are_never_filled_change_neither_losses_nor_gradients(
+    trainer: Callable[..., Trainer], side: MakeSide, empty: list[int]
+) -> None:
+    network = trainer("default").network
+    features, labels = next(side(40).in_order(40))
+    features[:, empty] = 0
+    results = []
+    for gives in (training_network._of_filled, lambda layer, values: layer(values)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training_network, "_of_filled", gives)
+            network.zero_grad()
+            losses, reading = network(features, labels)
+            (losses.sum() + reading).backward()
+            gradients = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+            results.append([losses.detach(), reading.detach(), *gradients])
+    for fast, plain in zip(*results, strict=True):
+        assert torch.allclose(fast, plain, rtol=1e-2, atol=1e-3 * plain.abs().max())
+    assert not results[0][2][:, empty].any()

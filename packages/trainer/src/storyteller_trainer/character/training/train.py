@@ -28,7 +28,7 @@ from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
 from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.character.rules.axes import AxisPlaces
 from storyteller_trainer.character.training.augment_axes import AxisDealer
-from storyteller_trainer.character.training.first_weights import begin_with_steps
+from storyteller_trainer.character.training.first_weights import begin_by_rules
 from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.recorded_step import RecordedSteps, StepNumbers, record_cuda_graph
@@ -113,7 +113,7 @@ class Trainer:
             recipe.dropout, bfloat16=recipe.precision == "auto" and has_bfloat16(self._device)
         )
         if recipe.step_units:
-            begin_with_steps(self.network.model.first_layer)
+            begin_by_rules(self.network.model)
         self.network.to(self._device)
         #: How the network in training sees its inputs.
         self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
