@@ -81,8 +81,8 @@ def test_a_run_of_recorded_steps(
     monkeypatch.setattr(recorded, "_recorded", RecordedSteps(recorded._update, recorder))
     for _ in range(4):
         expected, found = plain.run_epoch(), recorded.run_epoch()
-        assert found.train.total == pytest.approx(expected.train.total, rel=1e-4)
-        assert found.validation.losses.total == pytest.approx(expected.validation.losses.total, rel=1e-4)
+        assert found.train.total == pytest.approx(expected.train.total, rel=5e-4)
+        assert found.validation.losses.total == pytest.approx(expected.validation.losses.total, rel=5e-4)
     assert recorder.recordings == 2, "three whole batches an epoch, and after three epochs the smaller one, too"
 
 
