@@ -135,7 +135,7 @@ def test_the_number_of_threads_can_be_fixed(small_jsonl: Path) -> None:
         (("--recipe", "secret"), "'--recipe': 'secret' is neither default nor reference"),
         (("--unknown",), "No such option '--unknown'"),
         (("--threads", "0"), "'--threads': '0' is neither auto nor a number from 1 on"),
-        (("--accumulate", "513"), "'--accumulate': accumulate is 513; it must be from 1 to batch_size, 512"),
+        (("--accumulate", "641"), "'--accumulate': accumulate is 641; it must be from 1 to batch_size, 640"),
         (("--memory-limit", "nan"), "'--memory-limit': nan is not 0 or more"),
         (("--processes", "2", "--device", "cuda:0"), "2 processes cannot share cuda:0"),
         (("--processes", "2", "--device", "mps"), "several processes cannot train on mps"),

@@ -175,8 +175,8 @@ _WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight"
 #: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(
-        epochs=60,
-        batch_size=512,
+        epochs=72,
+        batch_size=640,
         precision="auto",
         optimizer="muon",
         learning_rate=6e-3,
@@ -189,7 +189,7 @@ RECIPES: dict[str, Recipe] = {
         expected_labels=True,
         averaging=0.99,
         auxiliary=1.0,
-        patience=60,
+        patience=72,
     ),
     "reference": Recipe(),
 }
