@@ -1,11 +1,11 @@
 """What annotated sentences of real text bring: the entities of held-out books, by how many sentences were imported.
 
-    .venv/bin/python benchmarks/bench_learning_curve.py artifacts/data/events.jsonl annotated.jsonl held_out.jsonl
+    benchmarks/bench_learning_curve.py artifacts/events/ner artifacts/data/events.jsonl annotated.jsonl held_out.jsonl
 
-The sample data is trained on once, without any imported sentence. From those weights each count of imported sentences
-is trained on anew: a pass over its sentences, each `--repeat` times, together with `--sample` sentences of the sample
-data, so that nothing of it is forgotten. That is far cheaper than training each point from the beginning, and no more
-than an estimate of what that would give. The sentences of a smaller count are among those of a larger one.
+Goes on from the model of a finished run, for each count of imported sentences anew: some epochs over its sentences,
+each `--repeat` times, together with `--sample` sentences of those that the run was trained on, so that nothing of it is
+forgotten. That is far cheaper than training each point from the beginning. The sentences of a smaller count are among
+those of a larger one. The heads learn at the encoder's rate: they are not new any more.
 
 Beside CHARACTER, COLLECTIVE and LOCATION stands `persons`: the first two taken together, for annotations that do not
 divide them. Prose is the set of this workspace, all categories, and its score is that of `evaluate-classifier`.
@@ -14,7 +14,6 @@ divide them. Prose is the set of this workspace, all categories, and its score i
 from __future__ import annotations
 
 import argparse
-import copy
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from storyteller_trainer.events.data.encoding import Encoded, collate, encode, e
 from storyteller_trainer.events.data.example import EventExample
 from storyteller_trainer.events.data.partial import comparable
 from storyteller_trainer.events.data.split import split
+from storyteller_trainer.events.model.checkpoint import load_event_checkpoint
 from storyteller_trainer.events.model.classifiers import Task, named_logits
 from storyteller_trainer.events.model.encoders import load_encoder
 from storyteller_trainer.events.model.metrics import entity_scores
@@ -36,7 +36,6 @@ from storyteller_trainer.events.training.train import Trainer, TrainingData
 from storyteller_trainer.runs.device import AUTO, choose_device
 from storyteller_trainer.runs.threads import computing_by
 from storyteller_trainer.sample.events.prose import load_prose
-from torch import Tensor
 
 #: Persons and groups; some annotations do not tell the two apart.
 PERSONS = frozenset({EntityCategory.CHARACTER, EntityCategory.COLLECTIVE})
@@ -90,36 +89,33 @@ def score(trainer: Trainer, held_out: Sequence[Encoded], prose: Sequence[Encoded
 def curve(options: argparse.Namespace) -> list[Point]:
     """Trains every point, and prints each as it is done."""
     device = choose_device(options.device)
-    recipe = recipe_for(options.encoder)
-    recipe = recipe.with_options(seed=options.seed, epochs=options.epochs or recipe.epochs)
-    encoder = load_encoder(options.encoder)
-    untrained = copy.deepcopy(encoder.model.state_dict())
+    trained = load_event_checkpoint(options.run)
+    recipe = recipe_for(trained.metadata.encoder).with_options(
+        seed=options.seed, epochs=options.epochs, learning_rate=options.lr, head_rate=1.0
+    )
 
     def items(examples: Sequence[EventExample]) -> list[Encoded]:
-        return encode(examples, encoder.tokenizer).items
+        return encode(examples, trained.tokenizer).items
 
-    parts = split(load_events(options.sample_data).examples, recipe.split, recipe.seed)
+    def start(train: list[Encoded]) -> Trainer:
+        encoder = load_encoder(trained.metadata.encoder)
+        trainer = Trainer(Task.NER, recipe, encoder, TrainingData(train, train[:1]), device)
+        trainer.model.load_state_dict(trained.model.state_dict())
+        return trainer
+
+    parts = split(load_events(options.sample_data).examples, trained.metadata.split, trained.metadata.seed)
     draw = random.Random(options.seed)
-    train = items(draw.sample(parts.train, min(options.first or len(parts.train), len(parts.train))))
-    validation = items(parts.validation)
+    sample = items(draw.sample(parts.train, min(options.sample, len(parts.train))))
     imported = load_events(options.imported).examples
     draw.shuffle(imported)
     held_out, prose = items(load_events(options.held_out).examples), items(load_prose())
-    first = Trainer(Task.NER, recipe, encoder, TrainingData(train, validation), device)
-    while not first.should_stop():
-        first.run_epoch()
-    trained: dict[str, Tensor] = copy.deepcopy(first.model.state_dict())
-    points = [score(first, held_out, prose, 0)]
+    points = [score(start(sample), held_out, prose, 0)]
     print(f"{'sentences':>9}{'persons':>10}{'places':>10}{'prose':>10}")
     print(_line(points[0]), flush=True)
     for count in options.counts:
-        chosen = items(imported[:count]) * options.repeat + draw.sample(train, min(options.sample, len(train)))
-        encoder.model.load_state_dict(untrained)
-        trainer = Trainer(
-            Task.NER, recipe.with_options(epochs=1), encoder, TrainingData(chosen, validation[:1]), device
-        )
-        trainer.model.load_state_dict(trained)
-        trainer.run_epoch()
+        trainer = start(items(imported[:count]) * options.repeat + sample)
+        while not trainer.should_stop():
+            trainer.run_epoch()
         points.append(score(trainer, held_out, prose, min(count, len(imported))))
         print(_line(points[-1]), flush=True)
     return points
@@ -132,15 +128,15 @@ def _line(point: Point) -> str:
 def main() -> None:
     """Prints the curve, and writes it where `--results` says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sample_data", type=Path)
+    parser.add_argument("run", type=Path, help="the folder of a finished run of the task ner")
+    parser.add_argument("sample_data", type=Path, help="what it was trained on")
     parser.add_argument("imported", type=Path)
     parser.add_argument("held_out", type=Path, help="imported sentences of other books")
     parser.add_argument("--counts", type=int, nargs="+", default=[25, 50, 100, 200, 500])
-    parser.add_argument("--repeat", type=int, default=4, help="how often a pass has each imported sentence")
-    parser.add_argument("--sample", type=int, default=1000, help="sentences of the sample data in each such pass")
-    parser.add_argument("--first", type=int, default=0, help="sample sentences of the first training; 0: all")
-    parser.add_argument("--epochs", type=int, default=0, help="of the first training; 0: as the recipe has it")
-    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--repeat", type=int, default=3, help="how often an epoch has each imported sentence")
+    parser.add_argument("--sample", type=int, default=1000, help="sentences of the sample data in each epoch")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default=AUTO)

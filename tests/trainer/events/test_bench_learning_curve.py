@@ -8,9 +8,13 @@ from pathlib import Path
 import bench_learning_curve
 import msgspec
 import pytest
+import torch
 from bench_learning_curve import Point
 from storyteller_schema.contract.events import EntityCategory
+from storyteller_trainer.events.data.dataset import load_events
 from storyteller_trainer.events.data.example import EventExample
+from storyteller_trainer.events.model.classifiers import Task
+from storyteller_trainer.events.training.run import Request, train_classifier
 from storyteller_trainer.sample.events.generate import write_examples
 
 
@@ -34,8 +38,11 @@ def test_a_point_for_each_count_and_the_same_points_again(
     ]
     write_examples(tmp_path / "imported.jsonl", imported[:60])
     write_examples(tmp_path / "held_out.jsonl", imported[60:])
-    files = [str(data_file), str(tmp_path / "imported.jsonl"), str(tmp_path / "held_out.jsonl")]
-    settings = ["--encoder", tiny_bert, "--device", "cpu", "--epochs", "1", "--sample", "8", "--repeat", "2"]
+    run = tmp_path / "run"
+    request = Request(task=Task.NER, folder=run, encoder=tiny_bert, options={"epochs": 1})
+    train_classifier(load_events(data_file), request, torch.device("cpu"))
+    files = [str(run), str(data_file), str(tmp_path / "imported.jsonl"), str(tmp_path / "held_out.jsonl")]
+    settings = ["--device", "cpu", "--epochs", "1", "--sample", "8", "--repeat", "2"]
 
     def points(*counts: str) -> list[Point]:
         arguments = [*files, *settings, "--counts", *counts, "--results", str(tmp_path / "points.jsonl")]

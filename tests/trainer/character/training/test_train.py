@@ -312,7 +312,7 @@ class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch an
 @pytest.mark.parametrize(
     ("preset", "waits", "expected"),
     [
-        # Beside whether all is finite: which inputs are filled, and Muon the same of the hidden matrices of four shapes.
+        # Whether all is finite, which inputs are filled, and for Muon which columns of hidden matrices of four shapes.
         ("default", False, [6, 12, 18, 24]),
         ("reference", False, [2, 4, 6, 8]),
         *((preset, True, [0, 0, 0, 0]) for preset in RECIPES),
