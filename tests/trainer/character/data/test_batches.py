@@ -80,6 +80,19 @@ def test_the_limit_decides(side: Callable[..., ResidentSource]) -> None:
         assert len(resident) == len(mapped) == len(rows)
 
 
+def test_the_extremes_are_the_same_from_files(
+    side: Callable[..., ResidentSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "PASS", 16)
+    held = side(100)
+    rows = np.arange(3, 100, 2)
+    expected, found = (
+        make_source(held.features.numpy(), held.labels.numpy(), rows, CPU, limit).extremes() for limit in (1e9, 0)
+    )
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
+    assert torch.equal(expected[1], held.features[3::2].amax(dim=0))
+
+
 def test_the_standardizer_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     features = torch.randn(500, 453, generator=torch.Generator().manual_seed(0)) * 3 + 50
     features[:, 7] = 0.1

@@ -384,3 +384,15 @@ def test_columns_that_are_never_filled_change_neither_losses_nor_gradients(
     for fast, plain in zip(*results, strict=True):
         assert torch.allclose(fast, plain, rtol=1e-2, atol=1e-3 * plain.abs().max())
     assert not results[0][2][:, empty].any()
+
+
+@pytest.mark.parametrize("preset", RECIPES)
+def test_inputs_that_never_vary_in_training_change_nothing_in_the_engine(side: MakeSide, preset: str) -> None:
+    data = side(100)
+    data.features[:, [3, 200, 452]] = torch.tensor([0.0, 1.0, -2.5])
+    learner = Trainer(RECIPES[preset].with_options(batch_size=32), data, side(40, seed=1))
+    learner.run_epoch()
+    features = data.features.clone()
+    features[:, [3, 200, 452]] = torch.randn(100, 3)
+    before, after = learner.model(data.features), learner.model(features)
+    assert all(torch.equal(before[name], after[name]) for name in before)

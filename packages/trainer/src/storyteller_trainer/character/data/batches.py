@@ -8,6 +8,7 @@ what that costs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from storyteller_schema.contract.features import FEATURES
 from torch import Tensor
 
-from storyteller_trainer.character.data.rows import Rows, fetch_ahead, release
+from storyteller_trainer.character.data.rows import Rows, fetch_ahead, release, take
 from storyteller_trainer.character.data.standardize import Standardizer
 from storyteller_trainer.character.data.violations import Floats
 
@@ -63,6 +64,9 @@ class Source(Protocol):
     def standardizer(self) -> Standardizer:
         """By the mean and the deviation of all examples."""
 
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """The lowest and the highest value [inputs] of each input."""
+
 
 @dataclass(frozen=True)
 class ResidentSource:
@@ -101,6 +105,10 @@ class ResidentSource:
     def standardizer(self) -> Standardizer:
         """As in `Source`."""
         return Standardizer.of(self.features)
+
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """As in `Source`."""
+        return self.features.amin(dim=0), self.features.amax(dim=0)
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,17 @@ class MappedSource:
     def standardizer(self) -> Standardizer:
         """As in `Source`, in one pass over the files."""
         return Standardizer.of_parts(batch.features for batch in self.in_order(PASS))
+
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """As in `Source`, in one pass over the files."""
+        low = torch.full(self.features.shape[1:], math.inf)
+        high = -low
+        for start in range(0, len(self), PASS):
+            rows = self.rows[start : start + PASS]
+            fetch_ahead(self.features, rows)
+            part = torch.from_numpy(take(self.features, rows))
+            low, high = torch.minimum(low, part.amin(dim=0)), torch.maximum(high, part.amax(dim=0))
+        return low.to(self.device), high.to(self.device)
 
     def _read_all(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
         """Examples of this side, copied to the device part by part; while one is worked on, the disk reads the next.

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
-from storyteller_schema.contract.features import FEATURES
 from torch import Tensor
 
 #: The layer that reads the inputs.
@@ -50,9 +49,14 @@ class Standardizer(NamedTuple):
         return cls((origin + mean).float().to(device), scale.float().to(device))
 
     @classmethod
-    def none(cls, device: torch.device) -> Standardizer:
-        """Leaves the inputs as they are."""
-        return cls(torch.zeros(FEATURES.size, device=device), torch.ones(FEATURES.size, device=device))
+    def of_constants(cls, low: Tensor, high: Tensor) -> Standardizer:
+        """Leaves the inputs as they are, but for those that never vary.
+
+        Args:
+            low, high: [inputs], the lowest and the highest value of each on the training side.
+        """
+        varies = high > low
+        return cls(torch.where(varies, 0, low), varies.to(low.dtype))
 
     def __call__(self, features: Tensor) -> Tensor:
         """[batch, inputs] as the network in training sees them."""

@@ -115,8 +115,8 @@ class Trainer:
         if recipe.step_units:
             begin_by_rules(self.network.model)
         self.network.to(self._device)
-        #: How the network in training sees its inputs.
-        self.standardizer = train.standardizer() if recipe.standardize else Standardizer.none(self._device)
+        #: How the network in training sees its inputs. What never varies it ignores, whatever the engine puts there.
+        self.standardizer = train.standardizer() if recipe.standardize else Standardizer.of_constants(*train.extremes())
         self._average = Average(self.network.model, recipe.averaging)
         #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
         self.model = CharacterModel().to(self._device).eval()
