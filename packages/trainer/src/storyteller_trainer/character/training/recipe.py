@@ -175,7 +175,7 @@ _WEIGHTS = ("action_weight", "speech_weight", "thought_weight", "emotion_weight"
 #: The presets by name. docs/recipe.md says what each ingredient of `default` brings.
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(
-        epochs=72,
+        epochs=80,
         batch_size=640,
         precision="auto",
         optimizer="muon",
@@ -189,7 +189,7 @@ RECIPES: dict[str, Recipe] = {
         expected_labels=True,
         averaging=0.99,
         auxiliary=1.0,
-        patience=72,
+        patience=80,
     ),
     "reference": Recipe(),
 }
