@@ -18,6 +18,8 @@ from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import RECIPES
 from storyteller_trainer.character.training.train import Trainer, TrainState
 from storyteller_trainer.runs.history import Losses
+from storyteller_trainer.sample.character.axis_places import axis_places
+from storyteller_trainer.sample.character.descriptor_files import load_descriptors
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -319,11 +321,12 @@ class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch an
     ],
 )
 def test_a_device_is_asked_for_nothing_inside_an_epoch(
-    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, preset: str, waits: bool, expected: list[int]
+    side: MakeSide, monkeypatch: pytest.MonkeyPatch, preset: str, waits: bool, expected: list[int]
 ) -> None:
     for module in (train, optimizer, training_network):
         monkeypatch.setattr(module, "waits_to_be_asked", lambda device: waits)
-    learner = trainer(preset)
+    recipe = RECIPES[preset].with_options(batch_size=32)
+    learner = Trainer(recipe, side(100), side(40, seed=1), axis_places(load_descriptors()))
     found = []
     with Questions() as questions:
         learner.train_epoch(lambda done, of: found.append(questions.count))
