@@ -229,7 +229,7 @@ def test_options_that_differ_are_listed(trained: Path, sample: Path, tmp_path: P
     result = run_command(compare_command, tmp_path / "other", trained, "--json")
     assert result.exit_code == 0, result.output
     options = json.loads(result.stdout)["options"]
-    assert options["epochs"] == [1, 10]
+    assert options["epochs"] == [1, 12]
     assert options["dropout"][0] == 0.1
 
 
