@@ -139,6 +139,26 @@ def test_ctrl_c_ends_the_processes_and_removes_what_they_wrote(
     assert not list(CACHE.glob(".*"))
 
 
+def test_what_a_process_left_that_was_ended_too_early_to_clean_up_is_removed(
+    files: list[Path], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = parallel_parsing.start
+
+    def leave(command: list[str]) -> subprocess.Popen[bytes]:
+        (CACHE / ".0123.abcdefgh.part").write_bytes(b"")
+        return start(["sleep", "60"])
+
+    def press(seconds: float) -> None:
+        assert list(CACHE.glob(".0123.*"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel_parsing, "start", leave)
+    monkeypatch.setattr(time, "sleep", press)
+    with pytest.raises(KeyboardInterrupt):
+        fill_cache(files, CACHE, told.append)
+    assert not list(CACHE.glob(".*"))
+
+
 # --- one file in pieces -----------------------------------------------------------------------------------------------
 
 

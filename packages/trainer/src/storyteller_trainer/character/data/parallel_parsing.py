@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from storyteller_schema.common.files import temporary_beside
+from storyteller_schema.common.files import sweep_all, temporary_beside
 
 from storyteller_trainer.character.data.cache import Cache, Stamp, stamp
 from storyteller_trainer.character.data.chunks import Arrays, Chunk
@@ -145,6 +145,9 @@ def _run(pieces: Sequence[_Piece], at_once: int) -> Path | None:
             process.terminate()
         for process in running.values():
             process.wait()
+        if running:  # one that is ended just when it has made a file leaves it
+            for folder in {piece.cache for piece in pieces}:
+                sweep_all(folder)
 
 
 def start(command: list[str]) -> subprocess.Popen[bytes]:
