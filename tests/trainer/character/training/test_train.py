@@ -10,7 +10,6 @@ import msgspec
 import pytest
 import torch
 from storyteller_schema.common.errors import StorytellerError
-from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.batches import Batch, ResidentSource
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.training import optimizer, train, training_network
@@ -346,56 +345,3 @@ def test_a_device_tells_the_first_fault_at_the_end_of_the_epoch(
     with pytest.raises(StorytellerError, match=r"epoch 2, step 3: a loss or a gradient is not finite; .* --device cpu"):
         learner.run_epoch()
     assert same(weights(learner), before)
-
-
-@pytest.mark.parametrize("instructions", [True, False])
-def test_hidden_layers_compute_in_bfloat16_where_the_processor_is_made_for_it(
-    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, instructions: bool
-) -> None:
-    monkeypatch.setattr(train, "has_bfloat16", lambda device: instructions)
-    exact, learner = trainer("default", precision="fp32"), trainer("default")
-    assert same(weights(exact), weights(learner))
-    seen: dict[str, torch.dtype] = {}
-    for name, layer in learner.network.named_modules():
-        if isinstance(layer, torch.nn.Linear):
-            layer.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.dtype}))
-    totals = [each.run_epoch().train.total for each in (exact, learner)]
-    half = {name for name, dtype in seen.items() if dtype == torch.bfloat16}
-    hidden = {"model.trunk.3", "model.trunk.6", *(f"model.heads.{name}.0" for name in HEADS)}
-    assert half == (hidden if instructions else set())
-    assert same(weights(exact), weights(learner)) is not instructions
-    assert totals[1] == pytest.approx(totals[0], rel=2e-2)
-    assert all(tensor.dtype == torch.float32 for tensor in learner.state().values())
-
-
-@pytest.mark.parametrize("empty", [[], [0, 5, 300, 452], list(range(453))])
-def test_columns_that_are_never_filled_change_neither_losses_nor_gradients(
-    trainer: Callable[..., Trainer], side: MakeSide, empty: list[int]
-) -> None:
-    network = trainer("default").network
-    features, labels = next(side(40).in_order(40))
-    features[:, empty] = 0
-    results = []
-    for gives in (training_network._of_filled, lambda layer, values: layer(values)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training_network, "_of_filled", gives)
-            network.zero_grad()
-            losses, reading = network(features, labels)
-            (losses.sum() + reading).backward()
-            gradients = [p.grad.clone() for p in network.parameters() if p.grad is not None]
-            results.append([losses.detach(), reading.detach(), *gradients])
-    for fast, plain in zip(*results, strict=True):
-        assert torch.allclose(fast, plain, rtol=1e-2, atol=1e-3 * plain.abs().max())
-    assert not results[0][2][:, empty].any()
-
-
-@pytest.mark.parametrize("preset", RECIPES)
-def test_inputs_that_never_vary_in_training_change_nothing_in_the_engine(side: MakeSide, preset: str) -> None:
-    data = side(100)
-    data.features[:, [3, 200, 452]] = torch.tensor([0.0, 1.0, -2.5])
-    learner = Trainer(RECIPES[preset].with_options(batch_size=32), data, side(40, seed=1))
-    learner.run_epoch()
-    features = data.features.clone()
-    features[:, [3, 200, 452]] = torch.randn(100, 3)
-    before, after = learner.model(data.features), learner.model(features)
-    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -104,7 +104,7 @@ class Trainer:
         self._validation = validation
         self._device = train.device
         torch.manual_seed(character_epoch_seed(recipe.seed, 0))
-        self._deal_axes = None if places is None else AxisDealer(places, self._device)
+        self._deal_axes = AxisDealer(places, self._device) if recipe.augment and places is not None else None
         #: Whether a batch is worked on in several shares.
         self._in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
@@ -200,8 +200,8 @@ class Trainer:
         features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
-            if self._deal_axes is not None:
-                features, labels = self._deal_axes(features, labels)
+        if self._deal_axes is not None:
+            features, labels = self._deal_axes(features, labels)
         heads = torch.zeros(len(HEADS), device=self._device)
         masks = self.network.draw_masks(len(features)) if self._in_parts else None
         for share in distributed.shares(len(features), self.recipe.accumulate):
