@@ -49,16 +49,14 @@ INGREDIENTS: dict[str, tuple[str, ...]] = {
     "augment": ("augment",),
     "expected labels": ("expected_labels",),
     "averaging": ("averaging",),
-    "auxiliary": ("auxiliary",),
     "bfloat16": ("precision",),
-    "schedule": ("schedule", "warmup", "epochs", "patience", "batch_size"),
+    "schedule": ("schedule", "epochs", "patience", "batch_size"),
     "dropout": ("dropout",),
 }
 
 #: What was tried and is in neither preset.
 TRIED: dict[str, dict[str, Any]] = {
     "standardize": {"standardize": True},
-    "thought_emphasis 5": {"thought_emphasis": 5.0},
     "weight_decay 0.02": {"weight_decay": 0.02},
 }
 

@@ -14,7 +14,6 @@ from storyteller_trainer.character.training.optimizer import (
     Muon,
     Optimizer,
     Plateau,
-    linear_decay,
     orthogonal,
 )
 from torch import nn
@@ -170,11 +169,6 @@ def test_the_names_of_the_state() -> None:
     kinds = ("step", "first_moment", "second_moment")
     assert set(MAKERS["adamw"](network()).tensors()) == {f"{p}.{k}" for p in ("weight", "bias") for k in kinds}
     assert set(MAKERS["both"](network()).tensors()) == {"weight.momentum", *(f"bias.{k}" for k in kinds)}
-
-
-def test_linear_decay_rises_over_the_warmup_and_ends_at_zero() -> None:
-    assert [linear_decay(done, 0.2) for done in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert linear_decay(0, 0) == 1
 
 
 def test_the_rate_is_halved_after_more_than_patience_epochs_without_improvement() -> None:

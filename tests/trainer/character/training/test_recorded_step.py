@@ -91,7 +91,7 @@ def test_a_recorded_step_tells_its_fault(side: Callable[..., ResidentSource], mo
     monkeypatch.setattr(module, "waits_to_be_asked", lambda device: True)
     monkeypatch.setattr(learner, "_recorded", RecordedSteps(learner._update, Recorder()))
     calls = iter(range(1, 100))
-    bias = learner.network.dominant.bias
+    bias = learner.network.model.first_layer.bias
     bias.register_hook(lambda gradient: gradient / (0 if next(calls) == 7 else 1))  # type: ignore[no-untyped-call]
     with pytest.raises(StorytellerError, match=r"epoch 1, step 7: a loss or a gradient is not finite"):
         learner.run_epoch()

@@ -83,13 +83,11 @@ class Recipe:
         0.0, "--averaging", BELOW_1, "Share that the running average of the weights keeps at a step."
     )
 
-    #: `plateau`: the learning rate falls when the validation loss does not. `linear`: it rises over `warmup`, then
-    #: falls in a straight line to 0 after the last epoch.
+    #: `plateau`: the learning rate falls when the validation loss does not. `linear`: it falls in a straight line, to
+    #: 0 after the last epoch.
     schedule: str = step(
-        "plateau", "--schedule", one_of("plateau", "linear"), "plateau, or linear: warm-up, then a straight line to 0."
+        "plateau", "--schedule", one_of("plateau", "linear"), "plateau, or linear: in a straight line to 0."
     )
-
-    warmup: float = step(0.05, "--warmup", BELOW_1, "Share of the steps, for the linear schedule.")
 
     lr_factor: float = step(
         0.5, "--lr-factor", BETWEEN_0_AND_1, "The learning rate is multiplied by this on a plateau."
@@ -130,17 +128,6 @@ class Recipe:
     thought_weight: float = loss(HEAD_WEIGHTS["thought"], "--thought-weight", AT_LEAST_0, "Weight of the thought head.")
     emotion_weight: float = loss(HEAD_WEIGHTS["emotion"], "--emotion-weight", AT_LEAST_0, "Weight of the emotion head.")
 
-    #: While training, the thought head's loss counts this many times its weight. Reported losses do not.
-    thought_emphasis: float = loss(
-        1.0, "--thought-emphasis", AT_LEAST_0, "Factor of the thought head's loss while training."
-    )
-
-    #: While training, weight of a second reading of the dominant emotion, as one of eight, by a layer that is not
-    #: saved.
-    auxiliary: float = loss(
-        0.0, "--auxiliary", AT_LEAST_0, "Weight of the second reading of the dominant emotion while training."
-    )
-
     def __post_init__(self) -> None:
         check_values(self)
         if self.accumulate > self.batch_size:
@@ -179,16 +166,14 @@ RECIPES: dict[str, Recipe] = {
         batch_size=640,
         precision="auto",
         optimizer="muon",
-        learning_rate=6e-3,
-        muon_learning_rate=0.02,
+        learning_rate=0.01,
+        muon_learning_rate=0.04,
         schedule="linear",
-        warmup=0.01,
         step_units=True,
         dropout=0.0,
         augment=True,
         expected_labels=True,
         averaging=0.99,
-        auxiliary=1.0,
         patience=80,
     ),
     "reference": Recipe(),

@@ -29,7 +29,7 @@ from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.character.rules.axes import AxisPlaces
 from storyteller_trainer.character.training.augment_axes import AxisDealer
 from storyteller_trainer.character.training.first_weights import begin_by_rules
-from storyteller_trainer.character.training.optimizer import Plateau, linear_decay
+from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.recorded_step import RecordedSteps, StepNumbers, record_cuda_graph
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
@@ -121,8 +121,6 @@ class Trainer:
         #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
         self.model = CharacterModel().to(self._device).eval()
         self._weights = torch.tensor(list(recipe.head_weights.values()), device=self._device)
-        emphasis = torch.tensor([recipe.thought_emphasis if name == "thought" else 1.0 for name in HEADS])
-        self._training_weights = self._weights * emphasis.to(self._device)
         self._optimizer = make_optimizer(self.network, recipe)
         self.train_state = TrainState(plateau=Plateau(factor=recipe.lr_factor, patience=recipe.lr_patience))
         #: The first step of the epoch that was not finite, where the device is not asked at each.
@@ -206,9 +204,8 @@ class Trainer:
         masks = self.network.draw_masks(len(features)) if self._in_parts else None
         for share in distributed.shares(len(features), self.recipe.accumulate):
             of_share = None if masks is None else [mask[share.rows] for mask in masks]
-            part, reading = self.network(self.standardizer(features[share.rows]), labels[share.rows], of_share)
-            loss = part @ self._training_weights + self.recipe.auxiliary * reading
-            (loss * share.weight).backward()
+            part = self.network(self.standardizer(features[share.rows]), labels[share.rows], of_share)
+            (part @ self._weights * share.weight).backward()
             heads += part.detach() * share.weight
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         distributed.all_reduce([heads, *gradients])
@@ -234,7 +231,7 @@ class Trainer:
         if self.recipe.schedule == "plateau":
             return self.train_state.plateau.scale
         done = self.train_state.epoch + (step - 1) / self.steps_per_epoch
-        return linear_decay(done / self.recipe.epochs, self.recipe.warmup)
+        return 1 - done / self.recipe.epochs
 
     def _deploy(self) -> None:
         """Puts the weights as they stand into the network that is judged and saved."""
@@ -305,7 +302,7 @@ class Trainer:
                 return f"{place}: the loss of head {name} is {value}; {advice}"
         # The heads come first: what is wrong in one of them reaches the trunk too.
         parts = {f"head {name}": head for name, head in self.network.model.heads.items()}
-        parts |= {"the trunk": self.network.model.trunk, "the second reading": self.network.dominant}
+        parts |= {"the trunk": self.network.model.trunk}
         for name, part in parts.items():
             norm = float(get_total_norm([p.grad for p in part.parameters() if p.grad is not None]))
             if not math.isfinite(norm):

@@ -1,4 +1,4 @@
-"""What is trained: the network that will be saved, and what accompanies it only while it trains."""
+"""The network as it is trained: in parts of a batch, in two precisions, with an average of its weights."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
-from storyteller_schema.contract.enums import Primary
-from storyteller_schema.contract.predictions import PREDICTIONS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
-from storyteller_trainer.character.model.network import HEAD_HIDDEN, TRUNK, CharacterModel
+from storyteller_trainer.character.model.network import TRUNK, CharacterModel
 from storyteller_trainer.character.training.optimizer import AdamW, CombinedOptimizer, Muon, Optimizer
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.runs.device import waits_to_be_asked
 
-_DOMINANT = PREDICTIONS.span("thought.dominant_emotion_index").start
-
 
 class TrainingNetwork(nn.Module):
-    """The character model with a second reading of the dominant emotion.
-
-    The engine takes the dominant emotion as one float, its index, and squared error on an index says little about
-    which emotion it should have been. The second reading is a classification over the thought head's hidden layer; it
-    teaches that layer and is not saved.
-    """
+    """The character model with its losses, computed as training wants it; the model is what will be saved."""
 
     def __init__(self, dropout: float, *, bfloat16: bool = False) -> None:
         """Args:
@@ -37,7 +28,6 @@ class TrainingNetwork(nn.Module):
         super().__init__()
         self._bfloat16 = bfloat16
         self.model = CharacterModel(dropout)
-        self.dominant = nn.Linear(HEAD_HIDDEN, len(Primary))
 
     def draw_masks(self, rows: int) -> list[Tensor]:
         """What dropout makes of a whole batch, for its shares to be worked on one by one.
@@ -49,15 +39,15 @@ class TrainingNetwork(nn.Module):
             For each dropout layer of the trunk [rows, units]: 0, or what the unit's value is multiplied by; drawn as
             the layers draw them when all of the batch goes through in one go. None where nothing is left out.
         """
-        weight = self.dominant.weight
+        weight = self.model.first_layer.weight
         return [
             weight.new_empty(rows, units).bernoulli_(1 - layer.p).div_(1 - layer.p)
             for layer, units in zip(_dropouts(self.model.trunk), TRUNK, strict=False)
             if layer.p > 0
         ]
 
-    def forward(self, features: Tensor, labels: Tensor, masks: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """The heads' losses [4], and the cross-entropy of the second reading (a scalar).
+    def forward(self, features: Tensor, labels: Tensor, masks: Sequence[Tensor] | None = None) -> Tensor:
+        """The heads' losses [4].
 
         Args:
             features: [rows, inputs], as the network sees them; labels: [rows, outputs].
@@ -76,8 +66,7 @@ class TrainingNetwork(nn.Module):
         for name, head in self.model.heads.items():
             *_, last = head.children()
             outputs[name] = last(hidden[name])
-        reading = F.cross_entropy(self.dominant(hidden["thought"]), labels[:, _DOMINANT].long())
-        return head_losses(loss_terms(outputs, labels)), reading
+        return head_losses(loss_terms(outputs, labels))
 
 
 def _of_filled(layer: nn.Linear, features: Tensor) -> Tensor:
@@ -116,7 +105,7 @@ def make_optimizer(network: TrainingNetwork, recipe: Recipe) -> Optimizer:
     named = dict(network.named_parameters())
     if recipe.optimizer == "adamw":
         return AdamW(named.items(), recipe.learning_rate, recipe.weight_decay)
-    last = {f"model.heads.{name}.2.weight" for name in network.model.heads} | {"dominant.weight"}
+    last = {f"model.heads.{name}.2.weight" for name in network.model.heads}
     hidden = {name for name, parameter in named.items() if parameter.ndim == 2 and name not in last}
     return CombinedOptimizer(
         Muon(((name, named[name]) for name in named if name in hidden), recipe.muon_learning_rate, recipe.weight_decay),
@@ -125,7 +114,7 @@ def make_optimizer(network: TrainingNetwork, recipe: Recipe) -> Optimizer:
 
 
 class Average:
-    """A running average of weights (Polyak and Juditsky, 1992), exponential, that starts as a plain mean."""
+    """A running average of weights (Polyak and Juditsky, 1992), exponential; of a run's beginning it forgets more."""
 
     def __init__(self, model: nn.Module, keep: float) -> None:
         self._model = model
@@ -134,7 +123,7 @@ class Average:
 
     def share_of_newest(self, step: int) -> float:
         """The share that the weights after a step, from 1, have in the average."""
-        return 1 - min(self._keep, step / (step + 9))
+        return 1 - min(self._keep, step / (step + 19))
 
     @torch.no_grad()
     def update(self, share: float | Tensor) -> None:
