@@ -5,11 +5,13 @@ python benchmarks/bench_ours.py LOG DATA [options of train-character-model]
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
 
 from bench_log import EventLog
+from storyteller_schema.common.entry import COLLECTING
 from storyteller_trainer.commands.train_character_model import main as train_character_model
 from storyteller_trainer.runs.threads import limit_spinning
 
@@ -41,7 +43,9 @@ def watch(log: EventLog) -> None:
 def main() -> None:
     """Runs the command in this process and hands on its exit code."""
     with EventLog(Path(sys.argv[1])) as log:
-        limit_spinning()  # as the command does, whose trainer, and PyTorch with it, is imported here already
+        # As the command does, whose trainer, and PyTorch with it, is imported here already.
+        gc.set_threshold(*COLLECTING)
+        limit_spinning()
         watch(log)
         train_character_model(sys.argv[2:], prog_name="train-character-model")
 

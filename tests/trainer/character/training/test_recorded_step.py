@@ -74,7 +74,9 @@ def test_a_run_of_recorded_steps(
     side: Callable[..., ResidentSource], preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make() -> Trainer:
-        return Trainer(RECIPES[preset].with_options(batch_size=32, precision="fp32"), side(100), side(40, seed=1))
+        # A low rate: at Muon's usual one, rounding grows from epoch to epoch.
+        recipe = RECIPES[preset].with_options(batch_size=32, precision="fp32", muon_learning_rate=5e-3)
+        return Trainer(recipe, side(100), side(40, seed=1))
 
     plain, recorded, recorder = make(), make(), Recorder()
     monkeypatch.setattr(module, "waits_to_be_asked", lambda device: True)
