@@ -34,16 +34,3 @@ def test_the_folded_network_does_the_same_with_raw_inputs() -> None:
         assert (folded.get_parameter("trunk.0.weight")[:, 7] == 0).all(), "an input that never varied is ignored"
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
-
-
-def test_without_standardisation_inputs_stay_as_they_are_but_for_those_that_never_vary() -> None:
-    model, features = CharacterModel(), examples()
-    standardizer = Standardizer.of_constants(features.amin(dim=0), features.amax(dim=0))
-    seen = standardizer(features)
-    varying = [column for column in range(FEATURES.size) if column != 7]
-    assert torch.equal(seen[:, varying], features[:, varying])
-    assert (seen[:, 7] == 0).all()
-    folded = standardizer.fold(model.state_dict())
-    expected = model.state_dict() | {"trunk.0.weight": model.first_layer.weight.detach().clone()}
-    expected["trunk.0.weight"][:, 7] = 0
-    assert all(torch.equal(folded[name], tensor) for name, tensor in expected.items())

@@ -18,6 +18,7 @@ import tiny_encoders
 import torch
 from click.testing import CliRunner
 from storyteller_schema.common.errors import StorytellerError
+from storyteller_trainer.character.model.network import CharacterModel
 from storyteller_trainer.character.training.training_network import TrainingNetwork, masked
 from storyteller_trainer.commands import train_character_model
 from storyteller_trainer.commands.train_character_model import MODULE, main
@@ -125,7 +126,7 @@ def test_one_process_divides_a_batch_as_two_do(monkeypatch: pytest.MonkeyPatch) 
 
 def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
     features = torch.randn(10, 453)
-    network = TrainingNetwork(0.3)
+    network = TrainingNetwork(CharacterModel(0.3), torch.arange(453))
     torch.manual_seed(3)
     expected = network.model.trunk(features)
     torch.manual_seed(3)
@@ -134,7 +135,7 @@ def test_dropout_of_a_share_is_that_of_the_whole_batch() -> None:
         found = masked(network.model.trunk, features[rows], [mask[rows] for mask in masks])
         torch.testing.assert_close(found, expected[rows])
     assert not torch.equal(expected, network.eval().model.trunk(features)), "units were left out"
-    without = TrainingNetwork(0.0)
+    without = TrainingNetwork(CharacterModel(0.0), torch.arange(453))
     assert without.draw_masks(10) == []
     assert torch.equal(masked(without.model.trunk, features, []), without.model.trunk(features))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from storyteller_schema.contract.predictions import HEADS
 from storyteller_trainer.character.data.batches import ResidentSource
-from storyteller_trainer.character.training import train, training_network
+from storyteller_trainer.character.training import train
 from storyteller_trainer.character.training.recipe import RECIPES
 from storyteller_trainer.character.training.train import Trainer
 from torch import Tensor
@@ -45,34 +45,3 @@ def test_hidden_layers_compute_in_bfloat16_where_the_processor_is_made_for_it(
     assert same(weights(exact), weights(learner)) is not instructions
     assert totals[1] == pytest.approx(totals[0], rel=2e-2)
     assert all(tensor.dtype == torch.float32 for tensor in learner.state().values())
-
-
-@pytest.mark.parametrize("empty", [[], [0, 5, 300, 452], list(range(453))])
-def test_columns_that_are_never_filled_change_neither_losses_nor_gradients(side: MakeSide, empty: list[int]) -> None:
-    network = training_network.TrainingNetwork(0.0)
-    features, labels = next(side(40).in_order(40))
-    features[:, empty] = 0
-    results = []
-    for gives in (training_network._of_filled, lambda layer, values: layer(values)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training_network, "_of_filled", gives)
-            network.zero_grad()
-            losses = network(features, labels)
-            losses.sum().backward()
-            gradients = [p.grad.clone() for p in network.parameters() if p.grad is not None]
-            results.append([losses.detach(), *gradients])
-    for fast, plain in zip(*results, strict=True):
-        assert torch.allclose(fast, plain, rtol=1e-2, atol=1e-3 * plain.abs().max())
-    assert not results[0][1][:, empty].any()
-
-
-@pytest.mark.parametrize("preset", RECIPES)
-def test_inputs_that_never_vary_in_training_change_nothing_in_the_engine(side: MakeSide, preset: str) -> None:
-    data = side(100)
-    data.features[:, [3, 200, 452]] = torch.tensor([0.0, 1.0, -2.5])
-    learner = Trainer(RECIPES[preset].with_options(batch_size=32), data, side(40, seed=1))
-    learner.run_epoch()
-    features = data.features.clone()
-    features[:, [3, 200, 452]] = torch.randn(100, 3)
-    before, after = learner.model(data.features), learner.model(features)
-    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -95,7 +95,7 @@ class ResidentSource:
         """As in `Source`; the order is drawn on the CPU, so that it is the same on every device."""
         order = torch.randperm(len(self), generator=generator).to(self.device)
         for rows in torch.split(order, size):
-            yield Batch(self.features[rows], self.labels[rows])
+            yield Batch(self.features.index_select(0, rows), self.labels.index_select(0, rows))
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """As in `Source`."""
@@ -143,7 +143,7 @@ class MappedSource:
         for window in self._read_all([members.sort().values for members in windows]):
             order = torch.randperm(len(window.features), generator=generator).to(self.device)
             for rows in torch.split(order, size):
-                yield Batch(window.features[rows], window.labels[rows])
+                yield Batch(window.features.index_select(0, rows), window.labels.index_select(0, rows))
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """As in `Source`."""

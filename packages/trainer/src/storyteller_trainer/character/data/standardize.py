@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: The layer that reads the inputs.
-FIRST = "trunk.0"
+#: The parameters of the layer that reads the inputs.
+FIRST_WEIGHT, FIRST_BIAS = "trunk.0.weight", "trunk.0.bias"
 
 
 class Standardizer(NamedTuple):
@@ -48,15 +48,9 @@ class Standardizer(NamedTuple):
         scale = torch.where(high > low, 1 / deviation, 0)
         return cls((origin + mean).float().to(device), scale.float().to(device))
 
-    @classmethod
-    def of_constants(cls, low: Tensor, high: Tensor) -> Standardizer:
-        """Leaves the inputs as they are, but for those that never vary.
-
-        Args:
-            low, high: [inputs], the lowest and the highest value of each on the training side.
-        """
-        varies = high > low
-        return cls(torch.where(varies, 0, low), varies.to(low.dtype))
+    def of_columns(self, columns: Tensor) -> Standardizer:
+        """The same of some inputs [seen] int64 alone."""
+        return Standardizer(self.shift[columns], self.scale[columns])
 
     def __call__(self, features: Tensor) -> Tensor:
         """[batch, inputs] as the network in training sees them."""
@@ -67,9 +61,7 @@ class Standardizer(NamedTuple):
 
         W (s (x - m)) + b = (W s) x + (b - (W s) m), computed in float64 where the device has it and rounded once.
         """
-        raw = {name: tensor.detach().clone() for name, tensor in weights.items()}
         exact = torch.float32 if self.shift.device.type == "mps" else torch.float64
-        weight = raw[f"{FIRST}.weight"].to(exact) * self.scale.to(exact)
-        bias = raw[f"{FIRST}.bias"].to(exact) - weight @ self.shift.to(exact)
-        raw[f"{FIRST}.weight"], raw[f"{FIRST}.bias"] = weight.float(), bias.float()
-        return raw
+        weight = weights[FIRST_WEIGHT].to(exact) * self.scale.to(exact)
+        bias = weights[FIRST_BIAS].to(exact) - weight @ self.shift.to(exact)
+        return {**weights, FIRST_WEIGHT: weight.float(), FIRST_BIAS: bias.float()}

@@ -46,13 +46,12 @@ class AxisDealer:
         self._slot = torch.from_numpy(layouts.slot).to(device)
         self._bounds = torch.tensor(list(AWARENESS_ABOVE.values()), device=device)
 
-    def __call__(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Another batch of the same size, by torch's generator of the device.
+    def __call__(self, features: Tensor, labels: Tensor) -> None:
+        """Changes a batch in place, by torch's generator of the device.
 
         Args:
-            features: [batch, inputs]; labels: [batch, outputs]. Neither is changed.
+            features: [batch, inputs]; labels: [batch, outputs].
         """
-        features, labels = features.clone(), labels.clone()
         axes = features[:, _AXES.span].view(len(features), _AXES.slots, _AXES.per_slot)
         layout = self._layout(axes[:, :, len(RANGE) :].flatten(1))
         alike = _Alike(layout)
@@ -68,7 +67,6 @@ class AxisDealer:
         axes[:, :, 0].scatter_(1, slot, torch.where(has, value[drawn], value))
         awareness = labels[:, _AWARENESS]
         awareness.copy_(torch.where(has, awareness[drawn], awareness))
-        return features, labels
 
     def _layout(self, marks: Tensor) -> Tensor:
         """The layout [batch] of each example's marks [batch, 144]; the number of layouts stands for none of them."""

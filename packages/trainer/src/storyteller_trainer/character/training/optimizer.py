@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from storyteller_trainer.runs.device import has_bfloat16, waits_to_be_asked
+from storyteller_trainer.runs.device import has_bfloat16
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 #: A plateau ends when the loss falls below this share of its best.
 _PLATEAU_SHARE = 1 - 1e-4
 
-#: Momentum of Muon. Its authors take 0.95; here 0.9 ends as well and is sooner there (docs/recipe.md).
+#: Momentum of Muon, and the coefficients and number of its iterations (Jordan et al., 2024, who take 0.95 and five;
+#: here these end as well, sooner: docs/recipe.md).
 _MOMENTUM = 0.9
-#: The coefficients and number of its iterations (Jordan et al., 2024).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 5
+_ITERATIONS = 4
 
 
 class Optimizer(Protocol):
@@ -101,8 +101,8 @@ class Muon:
         """One update, at `scale` times the learning rate."""
         rate = self._learning_rate * scale
         for (rows, columns), names in self._alike.items():
-            updates = _orthogonal_columns(torch.stack([self._look_ahead(name) for name in names]))
-            updates *= rate * max(1, rows / columns) ** 0.5
+            updates = orthogonal(torch.stack([self._look_ahead(name) for name in names]))
+            updates *= rate * max(1, rows / max(1, columns)) ** 0.5
             for name, update in zip(names, updates, strict=True):
                 self._named[name].mul_(1 - rate * self._weight_decay).sub_(update)
 
@@ -116,22 +116,6 @@ class Muon:
     def tensors(self) -> dict[str, Tensor]:
         """The state by name: `<parameter>.momentum`."""
         return {f"{name}.momentum": state for name, state in self._momentum.items()}
-
-
-def _orthogonal_columns(matrices: Tensor) -> Tensor:
-    """The same as `orthogonal`, in less time where columns are 0: they stay 0, and the rest do not depend on them.
-
-    Of the inputs a third are never filled, and what reads them has no gradient. Not on a device, which would have to be
-    asked for the columns.
-    """
-    if waits_to_be_asked(matrices.device):
-        return orthogonal(matrices)
-    filled = matrices.flatten(0, 1).any(dim=0)
-    if filled.all():
-        return orthogonal(matrices)
-    update = torch.zeros_like(matrices)
-    update[:, :, filled] = orthogonal(matrices[:, :, filled])
-    return update
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

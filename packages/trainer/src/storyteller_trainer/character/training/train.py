@@ -21,7 +21,6 @@ from torch.nn.utils import get_total_norm
 
 from storyteller_trainer.character.data.augment import augment
 from storyteller_trainer.character.data.batches import Batch, Source
-from storyteller_trainer.character.data.standardize import Standardizer
 from storyteller_trainer.character.model.checkpoint import STATE_PREFIX
 from storyteller_trainer.character.model.losses import TERMS, loss_terms
 from storyteller_trainer.character.model.metrics import Metrics, MetricsCounter
@@ -32,6 +31,7 @@ from storyteller_trainer.character.training.first_weights import begin_by_rules
 from storyteller_trainer.character.training.optimizer import Plateau
 from storyteller_trainer.character.training.recipe import Recipe
 from storyteller_trainer.character.training.recorded_step import RecordedSteps, StepNumbers, record_cuda_graph
+from storyteller_trainer.character.training.seen_inputs import SeenInputs
 from storyteller_trainer.character.training.training_network import Average, TrainingNetwork, make_optimizer
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.device import has_bfloat16, waits_to_be_asked
@@ -108,17 +108,16 @@ class Trainer:
         #: Whether a batch is worked on in several shares.
         self._in_parts = distributed.size() > 1 or recipe.accumulate > 1
         # Made on the CPU and then moved, so that a seed gives the same first weights on every device.
-        #: What is trained.
-        self.network = TrainingNetwork(
-            recipe.dropout, bfloat16=recipe.precision == "auto" and has_bfloat16(self._device)
-        )
+        first = CharacterModel(recipe.dropout)
         if recipe.step_units:
-            begin_by_rules(self.network.model)
-        self.network.to(self._device)
-        #: How the network in training sees its inputs. What never varies it ignores, whatever the engine puts there.
-        self.standardizer = train.standardizer() if recipe.standardize else Standardizer.of_constants(*train.extremes())
+            begin_by_rules(first)
+        #: What the network in training sees of the inputs.
+        self.inputs = SeenInputs.of(train, standardize=recipe.standardize)
+        bfloat16 = recipe.precision == "auto" and has_bfloat16(self._device)
+        #: What is trained.
+        self.network = TrainingNetwork(first.to(self._device), self.inputs.columns, bfloat16=bfloat16)
         self._average = Average(self.network.model, recipe.averaging)
-        #: What is judged and saved, on raw inputs: the averaged weights, with the standardisation folded in.
+        #: What is judged and saved: the averaged weights, on all inputs as they are.
         self.model = CharacterModel().to(self._device).eval()
         self._weights = torch.tensor(list(recipe.head_weights.values()), device=self._device)
         self._optimizer = make_optimizer(self.network, recipe)
@@ -198,13 +197,14 @@ class Trainer:
         features, labels = batch
         if self.recipe.augment:
             features, labels = augment(features, labels)
-        if self._deal_axes is not None:
-            features, labels = self._deal_axes(features, labels)
+            if self._deal_axes is not None:
+                self._deal_axes(features, labels)
+        features = self.inputs(features)
         heads = torch.zeros(len(HEADS), device=self._device)
         masks = self.network.draw_masks(len(features)) if self._in_parts else None
         for share in distributed.shares(len(features), self.recipe.accumulate):
             of_share = None if masks is None else [mask[share.rows] for mask in masks]
-            part = self.network(self.standardizer(features[share.rows]), labels[share.rows], of_share)
+            part = self.network(features[share.rows], labels[share.rows], of_share)
             (part @ self._weights * share.weight).backward()
             heads += part.detach() * share.weight
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
@@ -235,7 +235,7 @@ class Trainer:
 
     def _deploy(self) -> None:
         """Puts the weights as they stand into the network that is judged and saved."""
-        self.model.load_state_dict(self.standardizer.fold(self._average.tensors()))
+        self.model.load_state_dict(self.inputs.unfold(self._average.tensors()))
 
     @torch.no_grad()
     def validate(self) -> Evaluation:
@@ -287,7 +287,7 @@ class Trainer:
 
     def synchronize(self) -> None:
         """Takes over the tensors of the first process, so that all begin with the same bits."""
-        distributed.broadcast([*self._training_tensors().values(), *self.standardizer])
+        distributed.broadcast([*self._training_tensors().values(), *self.inputs.tensors()])
         self._deploy()
 
     def _losses(self, heads: list[float]) -> Losses:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from storyteller_trainer.character.model.losses import head_losses, loss_terms
 from storyteller_trainer.character.model.network import TRUNK, CharacterModel
 from storyteller_trainer.character.training.optimizer import AdamW, CombinedOptimizer, Muon, Optimizer
 from storyteller_trainer.character.training.recipe import Recipe
-from storyteller_trainer.runs.device import waits_to_be_asked
 
 
 class TrainingNetwork(nn.Module):
     """The character model with its losses, computed as training wants it; the model is what will be saved."""
 
-    def __init__(self, dropout: float, *, bfloat16: bool = False) -> None:
+    def __init__(self, model: CharacterModel, inputs: Tensor, *, bfloat16: bool = False) -> None:
         """Args:
-        dropout: probability with which a unit is left out.
+        model: what is trained; its first layer is changed to read some of the inputs alone.
+        inputs: [seen] int64, which ones.
         bfloat16: compute the hidden layers behind the first one in bfloat16. The weights and the last layers are
             float32, and so is the first layer, whose steps tell inputs apart that are the same in bfloat16.
         """
         super().__init__()
         self._bfloat16 = bfloat16
-        self.model = CharacterModel(dropout)
+        self.model = model
+        first = model.first_layer
+        first.weight = nn.Parameter(first.weight.detach().index_select(1, inputs))
+        first.in_features = len(inputs)
 
     def draw_masks(self, rows: int) -> list[Tensor]:
         """What dropout makes of a whole batch, for its shares to be worked on one by one.
@@ -50,12 +51,12 @@ class TrainingNetwork(nn.Module):
         """The heads' losses [4].
 
         Args:
-            features: [rows, inputs], as the network sees them; labels: [rows, outputs].
+            features: [rows, seen], as from `SeenInputs`; labels: [rows, outputs].
             masks: the rows' part of `draw_masks`; None where the rows are a whole batch, for which the dropout layers
                 draw by themselves.
         """
-        _, *others = self.model.trunk
-        trunk = _of_filled(self.model.first_layer, features)
+        first, *others = self.model.trunk
+        trunk = first(features)
         hidden: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self._bfloat16):
@@ -67,18 +68,6 @@ class TrainingNetwork(nn.Module):
             *_, last = head.children()
             outputs[name] = last(hidden[name])
         return head_losses(loss_terms(outputs, labels))
-
-
-def _of_filled(layer: nn.Linear, features: Tensor) -> Tensor:
-    """What a layer makes of features [rows, inputs], in less time where columns are 0 in all rows.
-
-    Of the inputs a half are never filled, and what would read them gets a gradient of 0 either way. Not on a device,
-    which would have to be asked for the columns.
-    """
-    if waits_to_be_asked(features.device):
-        return cast(Tensor, layer(features))
-    filled = features.any(dim=0).nonzero().squeeze(1)
-    return F.linear(features.index_select(1, filled), layer.weight.index_select(1, filled), layer.bias)
 
 
 def masked(layers: Iterable[nn.Module], hidden: Tensor, masks: Sequence[Tensor] | None) -> Tensor:
