@@ -12,12 +12,11 @@ from typing import Any
 
 from bench_log import EventLog
 from storyteller_schema.common.entry import COLLECTING
-from storyteller_trainer.commands.train_character_model import main as train_character_model
-from storyteller_trainer.runs.threads import limit_spinning
+from storyteller_trainer.commands import train_character_model
 
 
 def watch(log: EventLog) -> None:
-    """Makes the trainer of this process note its first step and the end of each epoch."""
+    """Makes the trainer of this process note its first step and the end of each epoch; imports PyTorch."""
     from storyteller_trainer.character.training.train import Epoch, Trainer
 
     step, run_epoch = Trainer.train_step, Trainer.run_epoch
@@ -43,11 +42,16 @@ def watch(log: EventLog) -> None:
 def main() -> None:
     """Runs the command in this process and hands on its exit code."""
     with EventLog(Path(sys.argv[1])) as log:
-        # As the command does, whose trainer, and PyTorch with it, is imported here already.
-        gc.set_threshold(*COLLECTING)
-        limit_spinning()
-        watch(log)
-        train_character_model(sys.argv[2:], prog_name="train-character-model")
+        gc.set_threshold(*COLLECTING)  # as where the command begins
+        warn = train_character_model._warn
+
+        def watched(*arguments: Any) -> None:
+            """In the place of what the command calls when it has imported PyTorch by itself, and read its data."""
+            watch(log)
+            warn(*arguments)
+
+        train_character_model._warn = watched
+        train_character_model.main(sys.argv[2:], prog_name="train-character-model")
 
 
 if __name__ == "__main__":

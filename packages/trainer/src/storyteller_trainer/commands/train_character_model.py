@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -307,20 +308,25 @@ def _train(
     **options: Any,
 ) -> None:
     limit_spinning()
+    places = () if is_one_of_several() else _places(data)
     with ending_at_once():
         import msgspec
 
+        from storyteller_trainer.character.data.parallel_parsing import parsing_beside
         from storyteller_trainer.character.data.shards import load_shards
-        from storyteller_trainer.character.training.run import train_character_model
-        from storyteller_trainer.character.training.summary import closing_lines, summary_tables
-        from storyteller_trainer.runs import distributed
-        from storyteller_trainer.runs.device import choose_device, describe_device
-        from storyteller_trainer.runs.loop import Interrupted
+
+        # PyTorch takes seconds.
+        with parsing_beside(find_shards(places), cache_dir) if "torch" not in sys.modules else nullcontext():
+            from storyteller_trainer.character.training.run import train_character_model
+            from storyteller_trainer.character.training.summary import closing_lines, summary_tables
+            from storyteller_trainer.runs import distributed
+            from storyteller_trainer.runs.device import choose_device, describe_device
+            from storyteller_trainer.runs.loop import Interrupted
 
     place = distributed.own_device(choose_device(device))
     with distributed.process_group(place):
         say = notify if distributed.is_leader() else _ignore
-        places = distributed.one_before_the_others(lambda: _places(data, say))
+        places = places or distributed.one_before_the_others(lambda: _places(data, say))
         dataset = distributed.one_before_the_others(lambda: load_shards(find_shards(places), cache_dir, say))
         going_on = resume and CHARACTER_RUN.exists()
         folder = output_dir or (CHARACTER_RUN if going_on else _new_run(name or "character"))

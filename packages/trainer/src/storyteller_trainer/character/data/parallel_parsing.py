@@ -1,7 +1,7 @@
-"""Much new data parsed at once, by several processes that leave it in the cache.
+"""New data parsed by other processes that leave it in the cache: much at once, or one file beside other work.
 
-Each takes a file of its own. A plain file that is larger than a process's share of all is cut at line ends; what is
-made of its pieces waits in a folder in the cache, and is then put together as if one process had read the whole.
+Of much, each takes a file of its own. A plain file that is larger than a process's share of all is cut at line ends;
+what is made of its pieces waits in a folder in the cache, and is then put together as if one process had read all.
 
 What cannot be done like this, because a file has a fault, is done again by `load_dataset` in the process that asked for
 it, and that says what is wrong.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -78,6 +79,28 @@ def fill_cache(files: Sequence[Path], cache_dir: Path, notify: Callable[[str], N
     )
     if at_once > 1 and (failed := _parse(spans, cache_dir, at_once)):
         load_dataset(failed, cache_dir)
+
+
+@contextmanager
+def parsing_beside(files: Sequence[Path], cache_dir: Path) -> Iterator[None]:
+    """Within it, another process parses a file that the cache does not hold; this one meanwhile imports PyTorch, say.
+
+    Done for one file, if it is too small for `fill_cache`, and not on a single core. What it fails at, `load_dataset`
+    does again.
+    """
+    new = [file for file in files if not Cache(cache_dir).holds(file)]
+    if len(new) != 1 or new[0].stat().st_size >= LARGE or os.cpu_count() == 1:
+        yield
+        return
+    process = start(_Piece(new[0], WHOLE, cache_dir, "").command())
+    try:
+        yield
+        process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        sweep_all(cache_dir)  # see `_run`
+        raise
 
 
 def _writable(folder: Path) -> bool:

@@ -21,7 +21,7 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 #: A plateau ends when the loss falls below this share of its best.
 _PLATEAU_SHARE = 1 - 1e-4
 
-#: Momentum of Muon. Its authors take 0.95; with 0.9 the end is as good and the first epochs are better (docs/recipe.md).
+#: Momentum of Muon. Its authors take 0.95; with 0.9 the end is as good, and comes sooner (docs/recipe.md).
 _MOMENTUM = 0.9
 #: The coefficients and number of its iterations (Jordan et al., 2024).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
