@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,14 @@ def main() -> None:
     """Runs the command in this process and hands on its exit code."""
     with EventLog(Path(sys.argv[1])) as log:
         gc.set_threshold(*COLLECTING)  # as where the command begins
-        warn = train_character_model._warn
+        warn: Callable[..., None] = train_character_model._warn
 
         def watched(*arguments: Any) -> None:
             """In the place of what the command calls when it has imported PyTorch by itself, and read its data."""
             watch(log)
             warn(*arguments)
 
-        train_character_model._warn = watched
+        train_character_model._warn = watched  # type: ignore[assignment]
         train_character_model.main(sys.argv[2:], prog_name="train-character-model")
 
 
