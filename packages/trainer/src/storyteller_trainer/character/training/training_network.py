@@ -106,9 +106,10 @@ class Average:
     """A running average of weights (Polyak and Juditsky, 1992), exponential; of a run's beginning it forgets more."""
 
     def __init__(self, model: nn.Module, keep: float) -> None:
-        self._model = model
+        # Asked for once: these are the tensors that training changes in place.
+        self._newest = model.state_dict()
         self._keep = keep
-        self._values = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        self._values = {name: tensor.clone() for name, tensor in self._newest.items()}
 
     def share_of_newest(self, step: int) -> float:
         """The share that the weights after a step, from 1, have in the average."""
@@ -117,7 +118,7 @@ class Average:
     @torch.no_grad()
     def update(self, share: float | Tensor) -> None:
         """To be called after each step, with `share_of_newest`: a number, or a scalar on the device."""
-        for name, tensor in self._model.state_dict().items():
+        for name, tensor in self._newest.items():
             self._values[name].lerp_(tensor, share)
 
     def tensors(self) -> dict[str, Tensor]:
