@@ -21,8 +21,9 @@ from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data.line_parser import Cell
 from storyteller_trainer.character.data.rows import Rows, release
 
-#: Rows whose keys are computed at once; they may lie on disk and be more than fit into memory.
-_ROWS = 8192
+#: Rows whose keys are computed at once; they may lie on disk and be more than fit into memory. With as many as 8,192 it
+#: takes more than twice as long, for the memory that intermediate results are given anew.
+_ROWS = 1024
 #: An odd number of 64 bits without a pattern (2^64 divided by the golden ratio).
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
