@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from storyteller_trainer.runs import cpus
-from storyteller_trainer.runs.cpus import WINDOW, Look, look_at_cpus
+from storyteller_trainer.runs.cpus import WINDOW, CpuWatch, Look, look_at_cpus
 
 #: Ticks in which a CPU did nothing, of the 20 ticks of a look.
 IDLE, BUSY, HALF = 20, 0, 10
@@ -21,6 +21,8 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.proc, self.groups = root / "proc", root / "cgroup"
         self.later: list[Callable[[], None]] = []
+        #: Seconds on the clock, and of CPU time of this process and those that it has waited for.
+        self.now, self.own = 50.0, [1.0, 2.0, 3.0, 4.0]
 
     def write(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +48,7 @@ class Machine:
 
     def pass_time(self, seconds: float) -> None:
         assert seconds == WINDOW
+        self.now += seconds
         for change in self.later:
             change()
 
@@ -57,6 +60,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(cpus, "PROC", made.proc)
     monkeypatch.setattr(cpus, "CONTROL_GROUPS", made.groups)
     monkeypatch.setattr(time, "sleep", made.pass_time)
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    monkeypatch.setattr(os, "times", lambda: (*made.own, made.now))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(os, "getloadavg", lambda: pytest.fail("the load average lags behind"))
     return made
@@ -80,6 +85,27 @@ def test_only_cpus_that_this_process_may_run_on_count(machine: Machine, monkeypa
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 2})
     machine.stat([IDLE, BUSY, IDLE, IDLE])
     assert look_at_cpus() == Look(1, 2)
+
+
+def test_what_this_process_does_meanwhile_is_free_for_it(machine: Machine) -> None:
+    """Watched for two windows: it keeps half a CPU busy itself, and one that it has waited for a quarter of one."""
+    machine.stat([HALF, BUSY, HALF, IDLE])
+    machine.write(machine.proc / "self/cgroup", "0::/\n")
+    machine.write(machine.groups / "cpu.max", "300000 100000\n")
+    machine.used(machine.groups / "cpu.stat", "usage_usec {}\nuser_usec 5\n", seconds=2 * WINDOW, unit=1e6)
+    watch = CpuWatch()
+    for _ in range(2):
+        machine.pass_time(WINDOW)
+    machine.own = [1.0 + WINDOW, 2.0, 3.0 + WINDOW / 2, 4.0]
+    # Two CPUs and three quarters by the CPUs, and of the group's three one is used, three quarters of it by us.
+    assert watch.look() == pytest.approx(Look(2.75, 3))
+
+
+def test_no_more_is_free_than_there_is(machine: Machine) -> None:
+    machine.stat([IDLE] * 4)
+    watch = CpuWatch()
+    machine.own = [1.1, 2.0, 3.0, 4.0]
+    assert watch.look() == Look(4, 4)
 
 
 # --- control groups ---------------------------------------------------------------------------------------------------

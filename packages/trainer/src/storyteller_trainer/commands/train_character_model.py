@@ -30,6 +30,7 @@ from storyteller_trainer.character.training.recipe import DEFAULT_RECIPE, RECIPE
 from storyteller_trainer.commands.recipe_file import check_recipe_name, read_recipe
 from storyteller_trainer.commands.recipe_options import device_option, recipe_options
 from storyteller_trainer.reading.jsonl import CHARACTER_MAKER, check_file
+from storyteller_trainer.runs.cpus import CpuWatch
 from storyteller_trainer.runs.launch import is_one_of_several, launch, one_voice
 from storyteller_trainer.runs.recipe_values import values
 from storyteller_trainer.runs.run_files import CHARACTER_RUN
@@ -308,6 +309,8 @@ def _train(
     **options: Any,
 ) -> None:
     limit_spinning()
+    # Of several processes each would take the others, which import as it does, for work of somebody else.
+    look = None if is_one_of_several() else CpuWatch().look
     places = () if is_one_of_several() else _places(data)
     with ending_at_once():
         import msgspec
@@ -346,6 +349,7 @@ def _train(
                 resume=resume,
                 memory_limit=memory_limit * 1e9,
                 threads=threads,
+                look=look,
                 notify=say,
                 on_first_epoch=lambda: link_latest(CHARACTER_RUN, folder, say) if is_in_runs(folder) else None,
             )

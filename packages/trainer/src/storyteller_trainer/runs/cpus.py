@@ -1,8 +1,8 @@
 """How many of this machine's CPUs are free for us at this moment.
 
-On Linux that is looked at directly, for a fifth of a second: how long the CPUs that we may use stood idle, and what
-control groups with a limit, such as a container's, have left of it. Elsewhere there is only the load average, which
-takes a minute to tell of work that has begun.
+On Linux that is looked at directly, for a fifth of a second or longer: how long the CPUs that we may use stood idle or
+worked for this process, and what control groups with a limit, such as a container's, have left of it. Elsewhere there
+is only the load average, which takes a minute to tell of work that has begun.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-#: Seconds: 20 ticks of the kernel's clock. Of 70 looks at two CPUs with a known load none was off by 0.1 CPUs.
+#: Seconds at least: 20 ticks of the kernel's clock. Of 70 looks at two CPUs with a known load none was off by 0.1 CPUs.
 WINDOW = 0.2
 PROC = Path("/proc")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -56,15 +56,36 @@ def processor() -> str:
     return next(named, "") or platform.processor() or platform.machine()
 
 
+class CpuWatch:
+    """Looks at the CPUs from its making on; what this process, and those that it waits for, use meanwhile is free."""
+
+    def __init__(self) -> None:
+        self._usable = _usable()
+        self._quotas = list(_quotas())
+        self._began, self._own = time.monotonic(), _own()
+        self._idle, self._used = _idle_and_total(), [_used(quota) for quota in self._quotas]
+
+    def look(self) -> Look:
+        """What was seen so far; waits until that are `WINDOW` seconds."""
+        if (left := WINDOW - (time.monotonic() - self._began)) > 0:
+            time.sleep(left)
+        seconds = time.monotonic() - self._began
+        own = (_own() - self._own) / seconds
+        free = [_free(self._usable, self._idle, _idle_and_total(), own)]
+        for quota, before in zip(self._quotas, self._used, strict=True):
+            free.append(quota.cpus - (_used(quota) - before) / seconds + own)
+        most = min([len(self._usable), *(quota.cpus for quota in self._quotas)])
+        return Look(min(most, max(0.0, min(free))), most)
+
+
 def look_at_cpus() -> Look:
-    """Looks for `WINDOW` seconds, during which this process should do nothing."""
-    usable = _usable()
-    quotas = list(_quotas())
-    idle, used = _idle_and_total(), [_used(quota) for quota in quotas]
-    time.sleep(WINDOW)
-    free = [_free(usable, idle, _idle_and_total())]
-    free += [quota.cpus - (_used(quota) - before) / WINDOW for quota, before in zip(quotas, used, strict=True)]
-    return Look(max(0.0, min(free)), min([len(usable), *(quota.cpus for quota in quotas)]))
+    """Looks for `WINDOW` seconds."""
+    return CpuWatch().look()
+
+
+def _own() -> float:
+    """Seconds of CPU time of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _usable() -> set[int]:
@@ -74,13 +95,13 @@ def _usable() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def _free(usable: set[int], before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]]) -> float:
-    """Of the usable CPUs, between two readings; by the load average where these tell nothing."""
+def _free(usable: set[int], before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]], own: float) -> float:
+    """Of the usable CPUs, idle or our own between two readings; by the load average where these tell nothing."""
     rows = [(before[cpu], after[cpu]) for cpu in usable if cpu in before and cpu in after]
     # Some sandboxes number CPUs in their own way, or show a clock that stands still.
     if len(rows) < len(usable) or any(later[1] <= earlier[1] for earlier, later in rows):
         return len(usable) - _load_average()
-    return sum((later[0] - earlier[0]) / (later[1] - earlier[1]) for earlier, later in rows)
+    return own + sum((later[0] - earlier[0]) / (later[1] - earlier[1]) for earlier, later in rows)
 
 
 def _load_average() -> float:

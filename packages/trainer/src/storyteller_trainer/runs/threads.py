@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from storyteller_schema.common.options import option
 
-from storyteller_trainer.runs.cpus import look_at_cpus
+from storyteller_trainer.runs.cpus import Look, look_at_cpus
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +74,7 @@ def choose_threads(
     notify: Callable[[str], None],
     *,
     processes: int = 1,
+    look: Callable[[], Look] | None = None,
 ) -> int:
     """By how many threads a run is to compute, which a line to the user says where it computes on the CPU.
 
@@ -81,6 +82,7 @@ def choose_threads(
         fixed: the user's number.
         recorded: that of the run to go on with; 0 where it has none, as in earlier versions; None for a new run.
         processes: that share this machine; the number is for each of them.
+        look: how many CPUs are free, if that is being watched already.
     """
     import torch
 
@@ -95,12 +97,12 @@ def choose_threads(
         )
         notify(f"{_count(fixed, processes)}, as --threads or OMP_NUM_THREADS says{change}")
         return fixed
-    look = look_at_cpus()
-    now = max(1, min(look.threads, most) // processes)
+    seen = (look or look_at_cpus)()
+    now = max(1, min(seen.threads, most) // processes)
     if recorded is None:
-        notify(f"{_count(now, processes)}: {look} (--threads N fixes the number)")
+        notify(f"{_count(now, processes)}: {seen} (--threads N fixes the number)")
         return now
-    change = "" if recorded == now else f", for the same result to the bit; a new run would take {now}: {look}"
+    change = "" if recorded == now else f", for the same result to the bit; a new run would take {now}: {seen}"
     notify(f"{_count(recorded, processes)}, as the run had so far{change}")
     return recorded
 

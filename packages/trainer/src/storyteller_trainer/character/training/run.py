@@ -29,6 +29,7 @@ from storyteller_trainer.character.training.summary import RunSummary
 from storyteller_trainer.character.training.train import Trainer, TrainState
 from storyteller_trainer.runs import distributed
 from storyteller_trainer.runs.claim import claimed
+from storyteller_trainer.runs.cpus import Look
 from storyteller_trainer.runs.device import subnormals_as_zero
 from storyteller_trainer.runs.loop import run_epochs
 from storyteller_trainer.runs.progress import EpochProgress
@@ -67,6 +68,7 @@ def train_character_model(
     resume: bool = False,
     memory_limit: float = MEMORY_LIMIT,
     threads: int | None = None,
+    look: Callable[[], Look] | None = None,
     notify: Callable[[str], None] = lambda line: None,
     on_first_epoch: Callable[[], None] = lambda: None,
 ) -> RunSummary:
@@ -82,6 +84,7 @@ def train_character_model(
         resume: go on with the run in the folder; if there is none, begin one.
         memory_limit: features of more bytes than this are read from the cache as they are needed (batches.py).
         threads: by how many each process computes on the CPU; None for what the resumed run had, or what is free.
+        look: how many CPUs are free, if that is being watched already.
         notify: called with lines for the user.
         on_first_epoch: called once the first epoch of a new run is on disk.
 
@@ -109,7 +112,7 @@ def train_character_model(
             found=found,
             ceiling=claimed_ceiling(data, rules, found),
             threads=choose_threads(
-                device, threads, saved.threads if saved else None, notify, processes=distributed.size_here()
+                device, threads, saved.threads if saved else None, notify, processes=distributed.size_here(), look=look
             ),
         )
 
