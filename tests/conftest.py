@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,10 @@ settings.load_profile("workspace")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _all_free() -> Look:
+    return Look(free=64, cpus=64)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Working directory: `tmp_path`. What a test (or a `.env` it loads) sets is undone."""
@@ -38,7 +43,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name in before:
         if name.startswith("STORYTELLER_") or name == "OMP_NUM_THREADS":
             monkeypatch.delenv(name)
-    monkeypatch.setattr(threads, "look_at_cpus", lambda: Look(free=64, cpus=64))
+    monkeypatch.setattr(threads, "look_at_cpus", _all_free)
+    watch = SimpleNamespace(look=_all_free)
+    monkeypatch.setattr("storyteller_trainer.commands.train_character_model.CpuWatch", lambda: watch)
     # As in an environment that is active: hints then call commands by their names.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)

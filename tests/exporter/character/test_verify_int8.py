@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from storyteller_exporter.character.file_metadata import ROUNDED_BY
-from storyteller_exporter.character.quality import alignment, quality
+from storyteller_exporter.character.quality import alignment, changes, quality
 from storyteller_exporter.checks.verification_report import Status, Verdict
 from storyteller_exporter.commands.verify_onnx import main
 from storyteller_exporter.export.character import export_character
@@ -81,7 +81,7 @@ def test_failure_is_not_excused_by_what_could_not_be_judged(exported_int8: Path,
 def test_int8_file_is_judged_on_what_the_run_held_out(trained: Path, sample: Path, tmp_path: Path) -> None:
     source = load_checkpoint(trained)
     held_out = data_of_run(source, None)
-    assert len(held_out.held_out) < 100
+    assert len(held_out.held_out) < 400
     file = tmp_path / "models" / FILE_NAME
     export_character(trained, file, int8=True)
     assert start(file).get_modelmeta().custom_metadata_map[ROUNDED_BY] == str(len(held_out.training))
@@ -134,3 +134,16 @@ def test_loss_does_not_see_aligned_thresholds() -> None:
     occurs = outputs[:, PREDICTIONS.span("speech.occurs").start]
     assert plain["speech.occurs"] == pytest.approx(np.mean(occurs <= 0.5))
     assert shifted["speech.occurs"] == pytest.approx(np.mean(occurs <= 0))
+
+
+@pytest.mark.parametrize(("lost", "passed"), [(2, True), (3, False)])
+def test_an_accuracy_may_fall_by_a_hundredth_and_no_more(lost: int, passed: bool) -> None:
+    """Of 200 answers two: 0.195 - 0.185 is a little more than 0.01 in floating point."""
+    awareness = PREDICTIONS.span("thought.awareness")
+    labels = np.zeros((200, PREDICTIONS.size), np.float32)
+    labels[:, awareness.start] = 1
+    reference, rounded = np.zeros_like(labels), np.zeros_like(labels)
+    for right, outputs in ((39, reference), (39 - lost, rounded)):
+        outputs[:right, awareness.start] = outputs[right:, awareness.start + 1] = 1
+    found = {each.name: each.passed for each in changes(reference, rounded, labels, aligned=False)}
+    assert found["thought.awareness accuracy"] is passed

@@ -67,7 +67,7 @@ def test_both_are_judged_on_what_neither_was_trained_on(
     trained: Path, sample: Path, dataset: CharacterDataset, tmp_path: Path
 ) -> None:
     train_character_model(
-        dataset, tmp_path / "other", torch.device("cpu"), options={"epochs": 1, "val_fraction": 0.5, "seed": 42}
+        dataset, tmp_path / "other", torch.device("cpu"), options={"epochs": 1, "val_fraction": 0.2, "seed": 42}
     )
     one, other = of_checkpoint(trained), of_checkpoint(tmp_path / "other")
     rows, notices = unseen_rows([one, other], dataset)

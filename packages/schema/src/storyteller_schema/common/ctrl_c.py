@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EXIT_CODE = 130
 MESSAGE = "Stopped by Ctrl-C."
 
-_half_written: list[Path] = []
+_undone: list[Callable[[], object]] = []
 _pressed = False
 
 
@@ -55,14 +55,9 @@ def done() -> None:
 
 def leave(number: int, frame: FrameType | None) -> NoReturn:
     """Ends the process; of several of one run, one speaks for all."""
-    for path in _half_written:
+    for undo in reversed(_undone):
         with suppress(OSError):
-            if path.is_dir():
-                from shutil import rmtree
-
-                rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+            undo()
     if os.environ.get("LOCAL_RANK", "0") == "0":
         with suppress(OSError):
             os.write(2, f"{MESSAGE}\n".encode())
@@ -108,10 +103,26 @@ def _answered(handler: Handler, *, instead_of: Handler) -> Iterator[None]:
 
 
 @contextmanager
-def half_written(path: Path) -> Iterator[None]:
-    """Within it, a process that ends at once removes this file, or this folder with all in it, first."""
-    _half_written.append(path)
+def undone_by(undo: Callable[[], object]) -> Iterator[None]:
+    """Within it, a process that ends at once calls this first."""
+    _undone.append(undo)
     try:
         yield
     finally:
-        _half_written.remove(path)
+        _undone.remove(undo)
+
+
+@contextmanager
+def half_written(path: Path) -> Iterator[None]:
+    """Within it, a process that ends at once removes this file, or this folder with all in it, first."""
+
+    def remove() -> None:
+        if path.is_dir():
+            from shutil import rmtree
+
+            rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+    with undone_by(remove):
+        yield

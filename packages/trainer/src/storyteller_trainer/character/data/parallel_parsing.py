@@ -16,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from storyteller_schema.common.ctrl_c import undone_by
 from storyteller_schema.common.files import sweep_all, temporary_beside
 
 from storyteller_trainer.character.data.cache import Cache, Stamp, stamp
@@ -93,14 +94,21 @@ def parsing_beside(files: Sequence[Path], cache_dir: Path) -> Iterator[None]:
         yield
         return
     process = start(_Piece(new[0], WHOLE, cache_dir, "").command())
-    try:
-        yield
-        process.wait()
-    except BaseException:
+
+    def end() -> None:
         process.terminate()
-        process.wait()
+        with suppress(ChildProcessError):  # not `process.wait`: Ctrl-C may have interrupted that
+            os.waitpid(process.pid, 0)
         sweep_all(cache_dir)  # see `_run`
-        raise
+
+    with undone_by(end):
+        try:
+            yield
+            process.wait()
+        except BaseException:
+            end()
+            process.wait()
+            raise
 
 
 def _writable(folder: Path) -> bool:
