@@ -309,9 +309,10 @@ def _train(
     **options: Any,
 ) -> None:
     limit_spinning()
+    alone = not is_one_of_several()
     # Of several processes each would take the others, which import as it does, for work of somebody else.
-    look = None if is_one_of_several() else CpuWatch().look
-    places = () if is_one_of_several() else _places(data)
+    look = CpuWatch().look if alone else None
+    places = _places(data) if alone else ()
     with ending_at_once():
         import msgspec
 
