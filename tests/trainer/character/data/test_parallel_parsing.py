@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from never import never
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_schema.common.files import CannotWriteError
 from storyteller_trainer.character.data import dataset, parallel_parsing
@@ -27,19 +28,6 @@ from storyteller_trainer.reading.jsonl import MAX_LINE
 CACHE = Path("cache")
 Records = Callable[..., list[dict[str, Any]]]
 Write = Callable[[Path, list[dict[str, Any]]], Path]
-
-
-def never(*args: Any, **options: Any) -> Any:
-    raise AssertionError("not to be called")
-
-
-@pytest.fixture
-def files(tmp_path: Path, records: Records, write: Write) -> list[Path]:
-    """Three files, older than the cache's doubts about fresh ones."""
-    made = [write(tmp_path / f"{name}.jsonl", records(20, cells=4, seed=seed)) for seed, name in enumerate("abc")]
-    for file in made:
-        os.utime(file, (time.time() - 60,) * 2)
-    return made
 
 
 @pytest.fixture

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from never import never
 from storyteller_schema.common.errors import StorytellerError
 from storyteller_trainer.character.data import dataset, parallel_parsing
 from storyteller_trainer.character.data.parallel_parsing import parsing_beside
 from storyteller_trainer.character.data.shards import load_shards
 
 CACHE = Path("cache")
-Records = Callable[..., list[dict[str, Any]]]
-Write = Callable[[Path, list[dict[str, Any]]], Path]
 
 
-def never(*args: Any, **options: Any) -> Any:
-    raise AssertionError("not to be called")
-
-
-@pytest.fixture
-def files(tmp_path: Path, records: Records, write: Write, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Two files, older than the cache's doubts about fresh ones, on a machine of two cores."""
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    made = [write(tmp_path / f"{name}.jsonl", records(20, cells=4, seed=seed)) for seed, name in enumerate("ab")]
-    for file in made:
-        os.utime(file, (time.time() - 60,) * 2)
-    return made
 
 
 def test_a_small_file_is_parsed_beside_other_work(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
